@@ -1,0 +1,59 @@
+"""Run a whole Snakemake workflow inside one allocation, on Dask-MPI workers.
+
+Snakemake's contract with an executor plugin is the three names at the end of this file.
+
+Reading map: *where does this run?*, then *what crosses?*
+
+==================  ==========================================================================
+``settings``        the ``--daskmpi-*`` flags
+``executor``        rank 1: hands ready jobs to the pool, reports outcomes
+``pool``            rank 1: the Dask client behind few verbs
+``placement``       rank 1: which job goes to which worker now; pure
+``failure``         rank 1: what the user reads of a failed job; pure
+``body``            both ends of a warm body; the one file that knows Snakemake's internals
+``messages``        everything that crosses between rank 1 and the workers
+``resources``       what a job asks for, what a worker offers
+``errors``          what we raise
+``world/``          every rank: who am I, and how do we become one world
+``worker/``         ranks >= 2: runner, forkserver, environment, limits
+``launch/``         outside a world: how to get one
+==================  ==========================================================================
+
+Words: a *job* is Snakemake's; the *allocation* is the one Slurm job that we live in; a *rank* is
+one process of the *world*: rank 0 the Dask scheduler, rank 1 the client (Snakemake), ranks >= 2 the
+*workers*; the *pool* is rank 1's view of them; an *outcome* is how a job ended; a *lost* worker died
+without saying why; a *warm* body is forked from a workflow that was parsed once, a *spawned* one
+is a ``python -m snakemake`` of its own.
+
+Importing this package starts nothing and imports neither ``distributed`` nor ``mpi4py``: Snakemake
+imports every installed plugin at every start.
+"""
+
+from dataclasses import dataclass
+
+from snakemake_interface_executor_plugins.settings import CommonSettings
+
+from snakemake_executor_plugin_daskmpi.executor import Executor
+from snakemake_executor_plugin_daskmpi.settings import Settings
+from snakemake_executor_plugin_daskmpi.world.bootstrap import enter_world
+
+__all__ = ["Executor", "ExecutorSettings", "common_settings"]
+
+common_settings = CommonSettings(
+    # Jobs run in other processes, perhaps on other nodes.
+    non_local_exec=True,
+    # Ranks of one allocation see the same file system.
+    implies_no_shared_fs=False,
+    job_deploy_sources=False,
+    auto_deploy_default_storage_provider=False,
+)
+
+
+@dataclass
+class ExecutorSettings(Settings):
+    """The settings; their construction is the moment at which the ranks of a world part."""
+
+    def __post_init__(self) -> None:
+        """Check the values, then go on only where Snakemake belongs: on rank 1 or outside a world."""
+        self.check()
+        enter_world(self)

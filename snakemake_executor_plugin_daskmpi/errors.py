@@ -1,0 +1,67 @@
+"""What this package raises.
+
+Runs on: every rank, and on the login node.
+Called by: everything above it; it imports nothing of the package.
+
+The tree::
+
+    DaskMpiError                 (a Snakemake WorkflowError: printed without traceback)
+    ├── SettingsError            a --daskmpi-* setting that cannot be
+    ├── WorldError               the ranks did not form the world that was asked for
+    ├── LaunchError              a world could not be started from outside
+    └── PoolError                the pool of workers broke as a whole
+
+Errors stay on the rank that raised them. What happens to a single job is never an
+exception but a :class:`~snakemake_executor_plugin_daskmpi.messages.JobOutcome`.
+"""
+
+from snakemake_interface_common.exceptions import WorkflowError
+
+
+class DaskMpiError(WorkflowError):
+    """Something that the user can act on, in three parts.
+
+    Parameters
+    ----------
+    happened : str
+        What happened, one sentence.
+    seen : str
+        What was observed, with names and numbers.
+    next_step : str
+        What to do, something that can be typed.
+    """
+
+    def __init__(self, happened: str, *, seen: str = "", next_step: str = "") -> None:
+        super().__init__(three_part_message(happened, seen=seen, next_step=next_step))
+
+
+class SettingsError(DaskMpiError):
+    """A ``--daskmpi-*`` setting that cannot be."""
+
+
+class WorldError(DaskMpiError):
+    """The ranks did not form the world that was asked for."""
+
+
+class LaunchError(DaskMpiError):
+    """A world could not be started from outside."""
+
+
+class PoolError(DaskMpiError):
+    """The pool of workers broke as a whole."""
+
+
+def three_part_message(happened: str, *, seen: str = "", next_step: str = "") -> str:
+    """Return the one shape that every message of this package has.
+
+    >>> print(three_part_message("It broke.", seen="2 of 3 ranks.", next_step="mpiexec -n 3 …"))
+    It broke.
+      Seen: 2 of 3 ranks.
+      Next: mpiexec -n 3 …
+    """
+    lines = [happened]
+    if seen:
+        lines.append(f"  Seen: {seen}")
+    if next_step:
+        lines.append(f"  Next: {next_step}")
+    return "\n".join(lines)

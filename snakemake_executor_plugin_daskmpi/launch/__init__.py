@@ -1,0 +1,1 @@
+"""Outside a world: how to get one."""

@@ -1,0 +1,139 @@
+"""Everything that crosses between rank 1 and the workers.
+
+Runs on: rank 1 and ranks >= 2. Frozen data, nothing else crosses the wire.
+Called by: executor, pool, worker.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+#: Dask's event topic on which workers send outcomes to rank 1.
+OUTCOME_TOPIC = "daskmpi-outcomes"
+
+
+class OutcomeKind(str, Enum):
+    """How a job ended. See the vocabulary in the package's docstring."""
+
+    OK = "ok"
+    FAILED = "failed"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+    OUT_OF_MEMORY = "out-of-memory"
+    TIMED_OUT = "timed-out"
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What a worker has to know of a run before its first job (rank 1 → worker, once)."""
+
+    #: Id of the run, part of the path of its logs.
+    run_id: str
+    #: Absolute directory of the run's logs, on the shared file system.
+    run_dir: str
+    #: Absolute directory in which the Snakefile is parsed and jobs run.
+    workdir: str
+    #: Packed by :func:`body.pack_workflow`; empty if nothing of this run goes warm.
+    workflow: bytes
+    #: The Snakefile's name, for messages.
+    snakefile: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """One job on its way to a worker (rank 1 → worker)."""
+
+    #: Unique within the run, one for each attempt.
+    key: str
+    #: The job as messages call it, for instance ``rule align, jobid 17``.
+    name: str
+    #: Absolute path of the job's own log, which takes its stdout and stderr.
+    log: str
+    #: Packed by :func:`body.pack_job` for a warm body; None if the job is spawned.
+    body: bytes | None = None
+    #: Command line of a spawned job, a string for ``/bin/bash``; None if the job is warm.
+    command: str | None = None
+    #: Environment variables that the job gets in addition.
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a worker gives to one job: the placement's decision (rank 1 → worker)."""
+
+    #: Ids of the cores that are the job's own while it runs.
+    cores: tuple[int, ...] = ()
+    #: Ids of the GPUs that are the job's own while it runs.
+    gpus: tuple[str, ...] = ()
+    #: Whether the job is pinned to its cores by affinity.
+    bind: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """How a job ended (worker → rank 1, as data, never as an exception)."""
+
+    key: str
+    kind: OutcomeKind
+    #: Name of the worker, ``rank 3``.
+    worker: str = ""
+    #: Host that the worker runs on.
+    host: str = ""
+    #: Exit code of the body; None if it was ended by a signal or never started.
+    exit_code: int | None = None
+    #: Number of the signal that ended the body.
+    signal: int | None = None
+    #: Why, in words, where the exit code does not say it.
+    reason: str = ""
+    #: Last lines of the job's log, if it failed.
+    log_tail: str = ""
+    #: Shadow directory that rank 1 has to unshadow.
+    shadow_dir: str | None = None
+    #: Set if the body could not go warm after all: rank 1 has to spawn it, for this reason.
+    obstacle: str = ""
+    #: Seconds since the epoch at which the body started and ended, on the worker's clock.
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    #: Peak resident memory in MB of the largest process of the body.
+    max_rss_mb: int = 0
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as a dict of plain values, which Dask's events ask for."""
+        return asdict(self) | {"kind": self.kind.value}
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> JobOutcome:
+        """Read what :meth:`to_wire` wrote."""
+        return cls(**(wire | {"kind": OutcomeKind(wire["kind"])}))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """What a worker says of itself when it is ready (worker → rank 1)."""
+
+    #: Dask's address of the worker.
+    address: str
+    #: Name in messages, ``rank 3``.
+    name: str
+    host: str
+    #: Offered cores, memory, disk, GPUs, as keyword arguments of WorkerResources.
+    offer: dict[str, Any] = field(default_factory=dict)
+
+
+def exit_text(exit_code: int | None, signal_number: int | None) -> str:
+    """Return how a process ended, signals by name.
+
+    >>> exit_text(3, None)
+    'exit code 3'
+    >>> exit_text(None, 9)
+    'signal SIGKILL'
+    """
+    if signal_number is not None:
+        try:
+            return f"signal {signal.Signals(signal_number).name}"
+        except ValueError:
+            return f"signal {signal_number}"
+    return "no exit code" if exit_code is None else f"exit code {exit_code}"

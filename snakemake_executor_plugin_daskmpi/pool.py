@@ -1,0 +1,284 @@
+"""Rank 1's view of all workers: the Dask client behind few verbs.
+
+Runs on: rank 1, in a thread of its own next to Snakemake's.
+Called by: executor (``Pool``); world.bootstrap and launch.local make the ``Link``.
+
+Dask does transport, liveness, execution. It does not place: jobs are pinned to the worker
+that :mod:`placement` chose. Outcomes come back as events, the Future is released, and only
+then is the executor told; a Future that is still held when its worker dies would make Dask run
+the finished job again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from snakemake_executor_plugin_daskmpi.errors import PoolError, three_part_message
+from snakemake_executor_plugin_daskmpi.messages import (
+    OUTCOME_TOPIC,
+    Grant,
+    JobOutcome,
+    JobSpec,
+    OutcomeKind,
+    RunContext,
+    WorkerInfo,
+)
+from snakemake_executor_plugin_daskmpi.placement import Assignment, Placement
+from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
+from snakemake_executor_plugin_daskmpi.worker import runner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from distributed import Client, Future
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+#: Seconds between two looks for jobs whose Future failed without an outcome.
+_SWEEP_S = 1.0
+
+
+class Link:
+    """A Dask client in an event loop and daemon thread of its own, for as long as its world lives."""
+
+    def __init__(self, scheduler_address: str) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._address = scheduler_address
+        self.client: Client = None  # type: ignore[assignment] - connected before __init__ returns
+        threading.Thread(target=self.loop.run_forever, name="daskmpi-link", daemon=True).start()
+        self.call(self._connect(), timeout_s=60)
+
+    def call(self, coroutine: Coroutine[Any, Any, _T], timeout_s: float | None = None) -> _T:
+        """Run a coroutine in the link's loop and return its result; TimeoutError after the timeout."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout_s)
+
+    def end_world(self) -> None:
+        """Tell the scheduler, and through it all workers, to end; at most some seconds."""
+        try:
+            self.call(self._shutdown(), timeout_s=15)
+        except Exception as error:  # noqa: BLE001 - the world may have ended before us
+            _log.info("the world was gone already: %r", error)
+
+    async def _connect(self) -> None:
+        from distributed import Client
+
+        self.client = await Client(self._address, asynchronous=True, set_as_default=False, name="daskmpi")
+
+    async def _shutdown(self) -> None:
+        await self.client.shutdown()
+
+
+class World(Protocol):
+    """What the pool has to know of a world, however it was made."""
+
+    link: Link
+    n_workers: int
+    #: One line for the user.
+    description: str
+
+    def check(self) -> None:
+        """Raise if a worker that is being waited for can never come."""
+
+    def close(self) -> None:
+        """The run is over; end the world if it was made for this run alone."""
+
+
+@dataclass(slots=True)
+class _Job:
+    spec: JobSpec
+    request: JobResources
+    worker: str | None = None
+    future: Future | None = None
+
+
+class Pool:
+    """Queue, placement and running jobs of one run.
+
+    Parameters
+    ----------
+    link
+        The connection to the world.
+    on_outcome
+        Called in the link's thread, once for each submitted job.
+    on_broken
+        Called in the link's thread, once, if the scheduler is gone.
+    bind
+        Whether jobs are pinned to their cores.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        on_outcome: Callable[[JobOutcome], None],
+        on_broken: Callable[[PoolError], None],
+        *,
+        bind: bool,
+    ) -> None:
+        self._link = link
+        self._on_outcome = on_outcome
+        self._on_broken = on_broken
+        self._bind = bind
+        self._placement = Placement()
+        self._infos: dict[str, WorkerInfo] = {}
+        self._jobs: dict[str, _Job] = {}
+        self._pump_is_due = False
+        self._closed = False
+        self._sweeper: asyncio.Task[None] | None = None
+
+    # -- called by the executor, in Snakemake's threads ------------------------------------
+
+    def open(self, world: World, context: RunContext, timeout_s: float) -> Mapping[str, WorkerResources]:
+        """Wait for all workers, prepare them for a run, and return what they offer by name."""
+        return self._link.call(self._open(world, context, timeout_s))
+
+    def submit(self, spec: JobSpec, request: JobResources, priority: int) -> None:
+        """Queue a job. Its outcome is reported even if no worker can ever hold it."""
+        self._link.loop.call_soon_threadsafe(self._enqueue, spec, request, priority)
+
+    def cancel(self) -> None:
+        """Forget the queue and end all running jobs; returns when their processes are gone."""
+        self._link.call(self._cancel(), timeout_s=30)
+
+    def close(self) -> None:
+        """Stop listening. The world stays."""
+        self._link.call(self._close(), timeout_s=30)
+
+    # -- in the link's thread ----------------------------------------------------------------
+
+    async def _open(self, world: World, context: RunContext, timeout_s: float) -> Mapping[str, WorkerResources]:
+        client = self._link.client
+        await self._wait_for_workers(world, timeout_s)
+        infos = await client.run(runner.describe)
+        for info in sorted(infos.values(), key=lambda i: i.name):
+            offer = {name: tuple(v) if isinstance(v, list) else v for name, v in info.offer.items()}
+            self._infos[info.address] = info
+            self._placement.add_worker(info.address, WorkerResources(**offer))
+        client.subscribe_topic(OUTCOME_TOPIC, self._on_outcome_event)
+        client.subscribe_topic("all", self._on_cluster_event)
+        await client.run(runner.prepare, context)
+        self._sweeper = asyncio.create_task(self._sweep())
+        return {self._infos[address].name: offer for address, offer in self._placement.workers.items()}
+
+    async def _wait_for_workers(self, world: World, timeout_s: float) -> None:
+        n_workers, deadline = world.n_workers, time.monotonic() + timeout_s
+        while True:
+            world.check()
+            workers = (await self._link.client.scheduler.identity())["workers"]
+            if len(workers) >= n_workers:
+                return
+            if time.monotonic() > deadline:
+                raise PoolError(
+                    f"Only {len(workers)} of {n_workers} workers came up within {timeout_s:.0f} s.",
+                    seen=f"workers {sorted(w['name'] for w in workers.values())} are there.",
+                    next_step="raise --daskmpi-startup-timeout, or look at the other ranks' output.",
+                )
+            await asyncio.sleep(0.05)
+
+    def _enqueue(self, spec: JobSpec, request: JobResources, priority: int) -> None:
+        refusal = self._placement.refusal(request)
+        if self._closed or refusal is not None:
+            reason = "" if refusal is None else three_part_message(
+                refusal.happened, seen=refusal.seen, next_step=refusal.next_step
+            )
+            self._on_outcome(JobOutcome(spec.key, OutcomeKind.CANCELLED if self._closed else OutcomeKind.FAILED, reason=reason))
+            return
+        self._jobs[spec.key] = _Job(spec, request)
+        self._placement.enqueue(spec.key, request, priority)
+        self._pump_soon()
+
+    def _pump_soon(self) -> None:
+        """Place once for all that happens in this turn of the loop."""
+        if not self._pump_is_due:
+            self._pump_is_due = True
+            self._link.loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_is_due = False
+        for assignment in self._placement.assignments():
+            self._start(assignment)
+
+    def _start(self, assignment: Assignment) -> None:
+        job = self._jobs[assignment.key]
+        job.worker = assignment.worker
+        job.future = self._link.client.submit(
+            runner.run_job,
+            job.spec,
+            Grant(assignment.cores, assignment.gpus, self._bind),
+            key=f"daskmpi-{job.spec.key}",
+            workers=[assignment.worker],
+            allow_other_workers=False,
+            retries=0,
+            pure=False,
+        )
+
+    def _on_outcome_event(self, event: tuple[float, dict[str, Any]]) -> None:
+        self._finish(JobOutcome.from_wire(event[1]))
+
+    def _finish(self, outcome: JobOutcome) -> None:
+        job = self._jobs.pop(outcome.key, None)
+        if job is None:
+            return
+        if job.future is not None:
+            job.future.release()
+        self._placement.release(outcome.key)
+        self._pump_soon()
+        self._on_outcome(outcome)
+
+    def _on_cluster_event(self, event: tuple[float, dict[str, Any]]) -> None:
+        message = event[1]
+        if message.get("action") == "remove-worker" and message.get("worker") in self._infos:
+            self._lose_worker(message["worker"])
+
+    def _lose_worker(self, address: str) -> None:
+        info = self._infos.pop(address)
+        _log.error("%s on %s was lost", info.name, info.host)
+        self._placement.remove_worker(address)
+        for key in [key for key, job in self._jobs.items() if job.worker == address]:
+            reason = f"worker {info.name} on {info.host} died while running it"
+            self._finish(JobOutcome(key, OutcomeKind.LOST, worker=info.name, host=info.host, reason=reason))
+        for key in self._placement.unplaceable():
+            refusal = self._placement.refusal(self._jobs[key].request)
+            reason = "no worker is left that could run it" if refusal is None else refusal.happened
+            self._finish(JobOutcome(key, OutcomeKind.FAILED, reason=reason))
+
+    async def _sweep(self) -> None:
+        """Report jobs as lost whose Future failed in Dask without an outcome of the runner."""
+        while not self._closed:
+            await asyncio.sleep(_SWEEP_S)
+            if self._link.client.status not in ("running", "connecting"):
+                self._on_broken(
+                    PoolError(
+                        "The Dask scheduler is gone, and with it the connection to all workers.",
+                        seen=f"the client of rank 1 is {self._link.client.status}; {len(self._jobs)} jobs were open.",
+                        next_step="look at rank-0.log of this run; the same command continues the workflow.",
+                    )
+                )
+                return
+            for key, job in list(self._jobs.items()):
+                if job.future is not None and job.future.status in ("error", "cancelled", "lost"):
+                    info = self._infos.get(job.worker or "")
+                    worker, host = (info.name, info.host) if info else ("", "")
+                    error = await job.future.exception() if job.future.status == "error" else None
+                    reason = f"Dask gave it up: {error!r}" if error else "Dask gave it up"
+                    self._finish(JobOutcome(key, OutcomeKind.LOST, worker=worker, host=host, reason=reason))
+
+    async def _cancel(self) -> None:
+        self._closed = True
+        for key in [key for key, job in self._jobs.items() if job.worker is None]:
+            self._placement.withdraw(key)
+            del self._jobs[key]
+        if self._infos:
+            await self._link.client.run(runner.cancel_jobs, on_error="ignore")
+
+    async def _close(self) -> None:
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for topic in (OUTCOME_TOPIC, "all"):
+            self._link.client.unsubscribe_topic(topic)

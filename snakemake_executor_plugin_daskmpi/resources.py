@@ -1,0 +1,106 @@
+"""What a job asks for, what a worker offers, and whether the one fits the other.
+
+Runs on: rank 1 (requests) and ranks >= 2 (offers). Pure data.
+Called by: executor, placement, worker.limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Names under which rules ask for GPUs, in the order in which they are looked up.
+GPU_RESOURCE_NAMES = ("gpu", "gpus", "nvidia_gpu")
+
+#: Resources that steer other executors. They are accepted and have no effect here.
+FOREIGN_RESOURCE_PREFIXES = ("slurm_", "lsf_", "sge_", "pbs_", "htcondor_", "flux_", "k8s_", "googlebatch_")
+FOREIGN_RESOURCE_NAMES = frozenset(
+    {"mpi", "tasks", "tasks_per_gpu", "cpus_per_task", "cpus_per_gpu", "constraint", "qos", "partition", "account"}
+    | {"clusters", "nodes", "gres", "gpu_model", "machine_type", "reservation", "exclusive"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JobResources:
+    """What one job asks of the worker that runs it."""
+
+    #: CPU cores, from ``threads``. 0 for jobs with ``threads: 0``.
+    cores: int = 1
+    #: Memory in MB, from ``mem_mb`` or ``mem``; 0 if the rule does not say.
+    mem_mb: int = 0
+    #: Scratch space in MB, from ``disk_mb`` or ``disk``; 0 if the rule does not say.
+    disk_mb: int = 0
+    #: Number of whole GPUs.
+    gpus: int = 0
+    #: Expected minutes from ``runtime``; None if the rule does not say.
+    runtime_min: int | None = None
+
+    @classmethod
+    def of(cls, resources: Mapping[str, object]) -> JobResources:
+        """Read the resources of a Snakemake job (``job.resources``).
+
+        Snakemake has turned sizes and times written in words into ``*_mb`` and minutes
+        before. A value that is not a number yet (``<TBD>``) counts as not given.
+
+        >>> JobResources.of({"_cores": 4, "mem_mb": 2000, "gpu": 1, "slurm_account": "x"})
+        JobResources(cores=4, mem_mb=2000, disk_mb=0, gpus=1, runtime_min=None)
+        """
+        gpus = next((n for name in GPU_RESOURCE_NAMES if (n := _number(resources.get(name)))), 0)
+        return cls(
+            cores=_number(resources.get("_cores")),
+            mem_mb=_number(resources.get("mem_mb")),
+            disk_mb=_number(resources.get("disk_mb")),
+            gpus=gpus,
+            runtime_min=_number(resources.get("runtime")) or None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerResources:
+    """What one worker rank offers to all jobs that run on it at a time."""
+
+    #: Ids of its CPU cores, as ``os.sched_getaffinity`` numbers them where they are real.
+    cores: tuple[int, ...]
+    #: Memory in MB.
+    mem_mb: int
+    #: Free scratch space in MB.
+    disk_mb: int
+    #: Ids of its GPUs, as ``CUDA_VISIBLE_DEVICES`` writes them (numbers or UUIDs).
+    gpus: tuple[str, ...] = ()
+
+
+def foreign_resources(names: set[str]) -> set[str]:
+    """Return those names that only other executors act on.
+
+    >>> sorted(foreign_resources({"mem_mb", "slurm_partition", "mpi"}))
+    ['mpi', 'slurm_partition']
+    """
+    return {n for n in names if n in FOREIGN_RESOURCE_NAMES or n.startswith(FOREIGN_RESOURCE_PREFIXES)}
+
+
+def shortfalls(job: JobResources, worker: WorkerResources) -> list[tuple[str, int, int]]:
+    """Return ``(resource, asked, offered)`` for all that an *idle* worker lacks for a job.
+
+    >>> shortfalls(JobResources(cores=8), WorkerResources(cores=(0, 1), mem_mb=1000, disk_mb=10))
+    [('threads', 8, 2)]
+    """
+    pairs = [
+        ("threads", job.cores, len(worker.cores)),
+        ("mem_mb", job.mem_mb, worker.mem_mb),
+        ("disk_mb", job.disk_mb, worker.disk_mb),
+        ("gpu", job.gpus, len(worker.gpus)),
+    ]
+    return [(name, asked, offered) for name, asked, offered in pairs if asked > offered]
+
+
+def fits(job: JobResources, worker: WorkerResources) -> bool:
+    """Say whether an *idle* worker could hold a job."""
+    return not shortfalls(job, worker)
+
+
+def _number(value: object) -> int:
+    """Return a resource value as a whole number, 0 where it is not one (yet)."""
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0

@@ -1,0 +1,1 @@
+"""Ranks >= 2: what runs job bodies."""

