@@ -34,6 +34,11 @@ class DaskMpiError(WorkflowError):
     def __init__(self, happened: str, *, seen: str = "", next_step: str = "") -> None:
         super().__init__(three_part_message(happened, seen=seen, next_step=next_step))
 
+    @property
+    def __traceback__(self) -> None:  # type: ignore[override]
+        """None: Snakemake prints the frames of a WorkflowError, and ours tell the user nothing."""
+        return None
+
 
 class SettingsError(DaskMpiError):
     """A ``--daskmpi-*`` setting that cannot be."""

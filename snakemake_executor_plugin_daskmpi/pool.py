@@ -31,6 +31,7 @@ from snakemake_executor_plugin_daskmpi.messages import (
 from snakemake_executor_plugin_daskmpi.placement import Assignment, Placement
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 from snakemake_executor_plugin_daskmpi.worker import runner
+from snakemake_executor_plugin_daskmpi.world import rank_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -161,6 +162,7 @@ class Pool:
             self._placement.add_worker(info.address, WorkerResources(**offer))
         client.subscribe_topic(OUTCOME_TOPIC, self._on_outcome_event)
         client.subscribe_topic("all", self._on_cluster_event)
+        await client.run_on_scheduler(rank_log.open_rank_log, context.run_dir)
         await client.run(runner.prepare, context)
         self._sweeper = asyncio.create_task(self._sweep())
         return {self._infos[address].name: offer for address, offer in self._placement.workers.items()}
@@ -218,7 +220,7 @@ class Pool:
         )
 
     def _on_outcome_event(self, event: tuple[float, dict[str, Any]]) -> None:
-        self._finish(JobOutcome.from_wire(event[1]))
+        self._finish(JobOutcome.from_wire(event[1]["outcome"]))
 
     def _finish(self, outcome: JobOutcome) -> None:
         job = self._jobs.pop(outcome.key, None)

@@ -58,6 +58,10 @@ class JobResources:
         )
 
 
+#: Offered where the user does not say how much scratch space a worker has: more than anyone asks.
+UNLIMITED_DISK_MB = 2**53
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerResources:
     """What one worker rank offers to all jobs that run on it at a time."""
@@ -66,7 +70,7 @@ class WorkerResources:
     cores: tuple[int, ...]
     #: Memory in MB.
     mem_mb: int
-    #: Free scratch space in MB.
+    #: Scratch space in MB.
     disk_mb: int
     #: Ids of its GPUs, as ``CUDA_VISIBLE_DEVICES`` writes them (numbers or UUIDs).
     gpus: tuple[str, ...] = ()

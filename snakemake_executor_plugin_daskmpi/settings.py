@@ -78,8 +78,8 @@ class Settings(ExecutorSettingsBase):
     disk_mb: Optional[int] = field(
         default=None,
         metadata={
-            "help": "Scratch space in MB that each worker offers to jobs that ask for disk_mb. Default: what is "
-            "free in its temporary directory at the start, shared among the workers of its host.",
+            "help": "Scratch space in MB that each worker offers to jobs that ask for disk_mb. Default: no limit, "
+            "since Snakemake's own default asks 50,000 for every job that does not say.",
             "metavar": "MB",
         },
     )

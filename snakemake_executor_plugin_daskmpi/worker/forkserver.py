@@ -18,7 +18,6 @@ The end of the connection is the order to end: all children's process groups are
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
 import select
@@ -35,12 +34,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from snakemake_executor_plugin_daskmpi import body
 from snakemake_executor_plugin_daskmpi.messages import Grant, JobSpec, RunContext
 from snakemake_executor_plugin_daskmpi.worker import environment
+from snakemake_executor_plugin_daskmpi.world import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 #: Seconds between SIGTERM and SIGKILL when the worker has gone.
 _GRACE_S = 2.0
 
@@ -86,8 +84,8 @@ def _main(connection: Connection) -> NoReturn:
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        processes.end_with_parent(signal.SIGTERM)
+        processes.adopt_orphans()
         with open(os.devnull, "rb") as nothing:
             os.dup2(nothing.fileno(), 0)
         environment.scrub(os.environ)
@@ -190,7 +188,7 @@ class _Forkserver:
     def _settle(self, spec: JobSpec, grant: Grant) -> None:
         """Make this fork a process of its own: session, signals, log, environment, cores."""
         os.setsid()
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        processes.end_with_parent(signal.SIGKILL)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -241,7 +239,7 @@ class _Forkserver:
                 return
             # Not reaped yet, so the number of the group cannot belong to anyone else.
             if ended.si_pid in self._children:
-                kill_group(ended.si_pid, signal.SIGKILL)
+                processes.send_to_group(ended.si_pid, signal.SIGKILL)
             pid, status, usage = os.wait4(ended.si_pid, 0)
             if child := self._children.pop(pid, None):
                 self._connection.send(("ended", child.spec.key, _ending(child, status, usage.ru_maxrss)))
@@ -249,7 +247,7 @@ class _Forkserver:
     def _end_children(self) -> None:
         """Kill all children with their descendants; the worker has gone or wants none of them."""
         for pid in self._children:
-            kill_group(pid, signal.SIGTERM)
+            processes.send_to_group(pid, signal.SIGTERM)
         deadline = time.monotonic() + _GRACE_S
         while self._children and time.monotonic() < deadline:
             with contextlib.suppress(ChildProcessError):
@@ -257,7 +255,7 @@ class _Forkserver:
                 self._children.pop(pid, None)
             time.sleep(0.02)
         for pid in self._children:
-            kill_group(pid, signal.SIGKILL)
+            processes.send_to_group(pid, signal.SIGKILL)
 
 
 def _reporter(fd: int) -> Callable[..., None]:
@@ -311,19 +309,6 @@ def _redirect_output(log: str) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-
-
-def kill_group(pid: int, number: int) -> None:
-    """Signal a child's process group, or the child itself if it has not made its group yet."""
-    try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
-
-
-def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 def start_anew() -> tuple[subprocess.Popen[bytes], Connection]:

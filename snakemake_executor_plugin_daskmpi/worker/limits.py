@@ -10,13 +10,11 @@ process may use, shared among the workers of its host.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from snakemake_executor_plugin_daskmpi.resources import WorkerResources
+from snakemake_executor_plugin_daskmpi.resources import UNLIMITED_DISK_MB, WorkerResources
 from snakemake_executor_plugin_daskmpi.world import roles
 
 if TYPE_CHECKING:
@@ -62,7 +60,7 @@ def offer_of(settings: Settings, environ: Mapping[str, str], share: Share) -> Wo
     return WorkerResources(
         cores=cores,
         mem_mb=settings.mem_mb or memory_mb(environ, len(cores), host_memory_mb(), share),
-        disk_mb=free_disk_mb(share) if settings.disk_mb is None else settings.disk_mb,
+        disk_mb=UNLIMITED_DISK_MB if settings.disk_mb is None else settings.disk_mb,
         gpus=gpus_of(settings.gpus, environ, share),
     )
 
@@ -119,11 +117,6 @@ def host_memory_mb() -> int:
         if text.isdigit():
             limits.append(int(text))
     return min(limits) // 1_000_000
-
-
-def free_disk_mb(share: Share) -> int:
-    """Return the worker's part of what is free in the host's temporary directory, in MB."""
-    return shutil.disk_usage(tempfile.gettempdir()).free // 1_000_000 // share.of
 
 
 def gpus_of(asked: str | None, environ: Mapping[str, str], share: Share) -> tuple[str, ...]:

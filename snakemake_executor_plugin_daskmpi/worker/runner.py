@@ -29,7 +29,7 @@ from snakemake_executor_plugin_daskmpi.messages import (
     exit_text,
 )
 from snakemake_executor_plugin_daskmpi.worker import environment, forkserver
-from snakemake_executor_plugin_daskmpi.world import rank_log
+from snakemake_executor_plugin_daskmpi.world import processes, rank_log
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -199,7 +199,7 @@ class Runner:
 
     def _signal(self, job: _Running, number: int) -> None:
         if job.pid is not None:
-            forkserver.kill_group(job.pid, number)
+            processes.send_to_group(job.pid, number)
 
 
 def tail_of(log: Path) -> str:
@@ -268,4 +268,5 @@ async def run_job(spec: JobSpec, grant: Grant) -> None:
     """
     runner = _installed()
     outcome = await runner.run(spec, grant)
-    runner._send_event(OUTCOME_TOPIC, outcome.to_wire())  # noqa: SLF001
+    # Wrapped, since Dask writes the worker's address into an event's own keys.
+    runner._send_event(OUTCOME_TOPIC, {"outcome": outcome.to_wire()})  # noqa: SLF001

@@ -5,13 +5,15 @@ at which Snakemake hands control to a plugin, with the command line and profile 
 the working directory is locked or the DAG is built.
 Called by: the package's ``__init__``; ``current_world`` by executor.
 
-MPI serves to meet and to broadcast the scheduler's address, no more. Whatever ends rank 1
-ends the world; an uncaught error on another rank aborts it.
+MPI serves to meet and to broadcast the scheduler's address, no more. Rank 1 is two processes: the
+*keeper*, which is the rank to MPI, and its fork, which goes on as Snakemake. Whatever ends
+Snakemake ends the world, with its exit code; an uncaught error on another rank aborts it.
 """
 
 from __future__ import annotations
 
-import atexit
+import ctypes
+import json
 import logging
 import os
 import signal
@@ -26,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from snakemake_executor_plugin_daskmpi.errors import WorldError
 from snakemake_executor_plugin_daskmpi.pool import Link
 from snakemake_executor_plugin_daskmpi.worker import environment, forkserver, limits, runner
-from snakemake_executor_plugin_daskmpi.world import rank_log, roles, tuning
+from snakemake_executor_plugin_daskmpi.world import processes, rank_log, roles, tuning
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -68,7 +70,7 @@ def current_world() -> MpiWorld | None:
 def enter_world(settings: Settings) -> None:
     """Form the world if a launcher started this process as one of several ranks.
 
-    Returns on rank 1 and outside a world; never returns on the other ranks.
+    Returns on rank 1 (in a fork of it) and outside a world; never returns on the other ranks.
 
     Raises
     ------
@@ -87,13 +89,12 @@ def enter_world(settings: Settings) -> None:
             seen=f"{seat.said_by} started {seat.size} on {socket.gethostname()}.",
             next_step=f"{_launch_example(seat, 3)}, or leave MPI out with --daskmpi-launcher local.",
         )
-    # Before MPI is initialised, so that no job descends from an MPI process.
-    forked = forkserver.fork() if seat.role is roles.Role.WORKER else None
-    comm = _meet(seat)
+    # Forks come before MPI is initialised, so that no job descends from an MPI process.
     if seat.role is roles.Role.CLIENT:
-        _world = _be_client(seat, comm)
+        _world = _fork_client(seat)
     else:
-        _serve(settings, seat, comm, forked)
+        forked = forkserver.fork() if seat.role is roles.Role.WORKER else None
+        _serve(settings, seat, _meet(seat), forked)
 
 
 def _meet(seat: roles.Seat) -> Intracomm:
@@ -145,25 +146,72 @@ def _refuse(seat: roles.Seat, happened: str, *, seen: str, next_step: str) -> No
     os._exit(1)
 
 
-def _be_client(seat: roles.Seat, comm: Intracomm) -> MpiWorld:
-    """Meet the others as rank 1 and stay connected until this process ends."""
+def _fork_client(seat: roles.Seat) -> MpiWorld:
+    """Go on as Snakemake in a fork, while this process keeps rank 1's place in MPI."""
+    keeper = os.getpid()
+    address_end, keepers_end = os.pipe()
+    client = os.fork()
+    if client:
+        os.close(address_end)
+        _keep(seat, client, keepers_end)
+    os.close(keepers_end)
+    # A process group of its own: signals reach it through the keeper, once each.
+    os.setpgid(0, 0)
+    processes.end_with_parent(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # Local rules run here, and must not take themselves for ranks.
+    environment.scrub(os.environ)
+    with os.fdopen(address_end) as pipe:
+        line = pipe.readline()
+    if not line or os.getppid() != keeper:
+        os._exit(1)  # the world did not form; the first rank says why
+    tuning.apply_dask_config()
+    import distributed  # noqa: F401 - makes its loggers, which are quieted next
+
+    rank_log.quiet("rank 1", roles.Role.CLIENT)
+    address, n_workers, description = json.loads(line)
+    return MpiWorld(Link(address), n_workers, description)
+
+
+def _keep(seat: roles.Seat, client: int, address_end: int) -> NoReturn:
+    """Be rank 1 to MPI while the fork is Snakemake; end the world with its exit code.
+
+    So whatever ends Snakemake, an exit, an exception, a signal, ends the world in order, and
+    nothing that it starts descends from an MPI process.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+        signal.signal(number, lambda number, _: processes.send(client, number))
+    comm = _meet(seat)
     tuning.apply_dask_config()
     import dask
     import dask_mpi
-    import distributed  # noqa: F401 - makes its loggers, which are quieted next
 
-    rank_log.quiet("rank 1", seat.role)
+    rank_log.quiet("rank 1", roles.Role.CLIENT)
     hosts = comm.allgather(socket.gethostname())
     dask_mpi.initialize(exit=False, comm=comm)
-    # Local rules run here, and must not take themselves for ranks.
-    environment.scrub(os.environ)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    link = Link(str(dask.config.get("scheduler_address")))
-    atexit.register(link.end_world)
-    n_workers = seat.size - 2
-    n_hosts = len(set(hosts))
+    n_workers, n_hosts = seat.size - 2, len(set(hosts))
     described = f"{seat.size} ranks on {n_hosts} host{'s' * (n_hosts > 1)}: scheduler, client, {n_workers} workers"
-    return MpiWorld(link, n_workers, described)
+    with os.fdopen(address_end, "w") as pipe:
+        print(json.dumps([dask.config.get("scheduler_address"), n_workers, described]), file=pipe)
+    _, status = os.waitpid(client, 0)
+    code = os.waitstatus_to_exitcode(status)
+    dask_mpi.send_close_signal()
+    _leave(comm, code if code >= 0 else 128 - code)
+
+
+def _leave(comm: Intracomm, code: int) -> NoReturn:
+    """Leave MPI together with the others, then end this process."""
+    from mpi4py import MPI
+
+    logging.shutdown()
+    comm.Barrier()
+    MPI.Finalize()
+    # Not sys.exit: whoever called us (a test runner, a user's script) goes on only on rank 1. And not
+    # os._exit: MPICH 5 leaves mpiexec in a C exit handler, and a rank that skips it counts as killed.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ctypes.CDLL(None).exit(code)
+    raise AssertionError  # not reached
 
 
 def _serve(settings: Settings, seat: roles.Seat, comm: Intracomm, forked: tuple[int, Connection] | None) -> NoReturn:
@@ -195,7 +243,7 @@ def _serve(settings: Settings, seat: roles.Seat, comm: Intracomm, forked: tuple[
         traceback.print_exc()
     if code:
         comm.Abort(code)
-    _finalize_and_exit()
+    _leave(comm, 0)
 
 
 def _initialize(comm: Intracomm, hosts: list[str], **options: Any) -> None:
@@ -229,12 +277,3 @@ def _end_worker(worker: runner.Runner) -> None:
     """End this rank at once; the forkserver kills the jobs when it sees the connection end."""
     worker.close()
     os._exit(128 + signal.SIGTERM)
-
-
-def _finalize_and_exit() -> NoReturn:
-    from mpi4py import MPI
-
-    logging.shutdown()
-    MPI.Finalize()
-    # Not sys.exit: whoever called us (a test runner, a user's script) goes on only on rank 1.
-    os._exit(0)
