@@ -20,6 +20,8 @@ import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from snakemake_interface_executor_plugins.settings import SharedFSUsage
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,8 +61,7 @@ def obstacle(job: Any) -> str:
 
 def _workflow_obstacle(workflow: Workflow) -> str:
     """Return why no job of a workflow can go warm."""
-    shared = workflow.storage_settings.shared_fs_usage
-    if len(shared) < len(type(next(iter(shared)))) if shared else True:
+    if len(workflow.storage_settings.shared_fs_usage) < len(SharedFSUsage):
         return "not everything is on a shared file system"
     if workflow.remote_execution_settings.precommand:
         return "--precommand is set"
@@ -122,6 +123,21 @@ def load_workflow(packed: bytes) -> Workflow:
     workflow.persistence.deactivate_cache()
     workflow.iocache.deactivate()
     return workflow
+
+
+def is_reusable(job: Any) -> bool:
+    """Say whether a job's body only starts other programs and runs no user code in its own process."""
+    return bool(job.is_shell or job.is_script or job.is_wrapper)
+
+
+def after_fork(workflow: Workflow) -> None:
+    """Give a fork its own event loops: those that it was born with belong to its parent too."""
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Lock
+
+    workflow._async_runners = {}  # noqa: SLF001
+    workflow._async_executor = ThreadPoolExecutor()  # noqa: SLF001
+    workflow._async_lock = Lock()  # noqa: SLF001
 
 
 def pack_job(job: Any) -> bytes:
@@ -197,7 +213,7 @@ def _rebuilt_job(workflow: Workflow, parts: dict[str, Any]) -> Job:
     job._is_updated, job.shadow_dir, job.pipe_or_service_output = False, None, set()  # noqa: SLF001
     job._resources = _resources_here(job, parts["resources"])  # noqa: SLF001
     workflow.dag._jobid[job] = parts["jobid"]  # noqa: SLF001
-    return job  # type: ignore[no-any-return]
+    return job
 
 
 def _resources_here(job: Any, resources: dict[str, Any]) -> Any:

@@ -130,7 +130,8 @@ class Executor(RealExecutor):  # type: ignore[misc] - the interface package is u
         if obstacle:
             self.logger.debug(f"daskmpi: {failure.job_text(job)} is spawned: {obstacle}")
         command = self.format_job_exec(job) if obstacle else None
-        return JobSpec(key, failure.job_text(job), str(log), packed, command)
+        reusable = not obstacle and body.is_reusable(job)
+        return JobSpec(key, failure.job_text(job), str(log), packed, command, reusable)
 
     def _note_foreign_resources(self, job: JobExecutorInterface) -> None:
         for name in sorted(foreign_resources(set(job.resources.keys())) - self._said):
@@ -149,7 +150,7 @@ class Executor(RealExecutor):  # type: ignore[misc] - the interface package is u
         if outcome.kind is OutcomeKind.OK:
             self.report_job_success(info)
         elif outcome.kind is not OutcomeKind.CANCELLED:
-            logs = [spec.log] if Path(spec.log).exists() else []
+            logs = [os.path.relpath(spec.log)] if Path(spec.log).exists() else []
             self.report_job_error(info, msg=failure.text(outcome, info.job, spec), aux_logs=logs)
 
     def _spawn_after_all(self, info: SubmittedJobInfo, obstacle: str) -> None:

@@ -47,10 +47,7 @@ def _next_step(outcome: JobOutcome, job: Any) -> str:
         return "look at the log of that rank beside the jobs' logs; --retries 1 runs such jobs again."
     if outcome.signal == 9:  # noqa: PLR2004 - SIGKILL
         asked = job.resources.get("mem_mb", 0)
-        return (
-            f"if the kernel killed it for its memory (peak {outcome.max_rss_mb} MB, mem_mb={asked} asked), "
-            "raise the rule's mem_mb."
-        )
+        return f"if the kernel killed it for its memory, raise the rule's mem_mb (it asked for {asked})."
     return "see the lines above; --show-failed-logs prints whole logs, --retries N runs failed jobs again."
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import signal
 from dataclasses import asdict, dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 #: Dask's event topic on which workers send outcomes to rank 1.
 OUTCOME_TOPIC = "daskmpi-outcomes"
 
 
-class OutcomeKind(str, Enum):
+class OutcomeKind(StrEnum):
     """How a job ended. See the vocabulary in the package's docstring."""
 
     OK = "ok"
@@ -56,6 +56,8 @@ class JobSpec:
     body: bytes | None = None
     #: Command line of a spawned job, a string for ``/bin/bash``; None if the job is warm.
     command: str | None = None
+    #: Whether the body runs no user code in its own process, which may take another job then.
+    reusable: bool = False
     #: Environment variables that the job gets in addition.
     environment: tuple[tuple[str, str], ...] = ()
 
@@ -70,6 +72,8 @@ class Grant:
     gpus: tuple[str, ...] = ()
     #: Whether the job is pinned to its cores by affinity.
     bind: bool = False
+    #: Key of the job on this worker whose grant it takes over: it starts when that one has ended.
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,6 @@ class JobOutcome:
     #: Seconds since the epoch at which the body started and ended, on the worker's clock.
     started_at: float = 0.0
     ended_at: float = 0.0
-    #: Peak resident memory in MB of the largest process of the body.
-    max_rss_mb: int = 0
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as a dict of plain values, which Dask's events ask for."""

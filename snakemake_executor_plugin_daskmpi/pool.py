@@ -43,6 +43,8 @@ _T = TypeVar("_T")
 
 #: Seconds between two looks for jobs whose Future failed without an outcome.
 _SWEEP_S = 1.0
+#: Seconds for which messages to the scheduler are gathered before they are sent.
+_SEND_INTERVAL_S = 0.001
 
 
 class Link:
@@ -70,6 +72,8 @@ class Link:
         from distributed import Client
 
         self.client = await Client(self._address, asynchronous=True, set_as_default=False, name="daskmpi")
+        # Dask's client gathers messages for 10 ms, which a short job would wait for.
+        self.client.scheduler_comm.interval = _SEND_INTERVAL_S
 
     async def _shutdown(self) -> None:
         await self.client.shutdown()

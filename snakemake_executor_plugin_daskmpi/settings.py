@@ -9,6 +9,7 @@ default to False, so booleans are named for the exception (``no_warm``).
 """
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -20,7 +21,7 @@ LAUNCHERS = ("auto", "local", "mpiexec")
 BINDINGS = ("none", "cores")
 
 
-def _choice(flag: str, choices: tuple[str, ...]):  # noqa: ANN202 - argparse wants a bare callable
+def _choice(flag: str, choices: tuple[str, ...]) -> Callable[[str], str]:
     """Return a parser for one of several words that answers a typo with the word meant."""
 
     def parse(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The forkserver: parses the workflow once, then forks one child per job.
+"""The forkserver: parses the workflow once, then forks the processes that run jobs.
 
 Runs on: ranks >= 2, in a single-threaded process of its own that never holds MPI or Dask.
 Called by: worker.runner, over a pair of sockets; started by world.bootstrap and world.serve
@@ -7,12 +7,12 @@ before MPI and Dask are, or anew as a program of its own after it was killed.
 Protocol, all pickled tuples over a ``multiprocessing`` connection::
 
     runner → forkserver    ("context", RunContext, log)   parse this workflow, write to this log
-                           ("run", JobSpec, Grant)        fork a child for this job
+                           ("run", JobSpec, Grant)        run this job (after another one: grant.after)
     forkserver → runner    ("ready", obstacle)            parsed; or why not, then all jobs are spawned
-                           ("started", key, pid)          pid is the child's process group too
+                           ("started", key, pid)          the process that runs it
                            ("ended", key, Ending)
 
-The end of the connection is the order to end: all children's process groups are killed first.
+The end of the connection is the order to end: all jobs' processes are killed first.
 """
 
 from __future__ import annotations
@@ -20,24 +20,21 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import select
+import selectors
 import signal
 import subprocess
 import sys
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi import body
 from snakemake_executor_plugin_daskmpi.messages import Grant, JobSpec, RunContext
-from snakemake_executor_plugin_daskmpi.worker import environment
+from snakemake_executor_plugin_daskmpi.worker import child, environment
 from snakemake_executor_plugin_daskmpi.world import processes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 #: Seconds between SIGTERM and SIGKILL when the worker has gone.
 _GRACE_S = 2.0
@@ -45,23 +42,26 @@ _GRACE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a child ended, as the forkserver saw it."""
+    """How a job ended, as the forkserver saw it."""
 
     exit_code: int | None
     signal: int | None
     started_at: float
     ended_at: float
-    max_rss_mb: int
-    #: What the child said of itself: ``shadow_dir``, ``exit_code``, ``signal``, ``obstacle``.
-    report: dict[str, Any]
+    #: What the job's process said of it: ``failed``, ``shadow_dir``, ``exit_code``, ``signal``, ``obstacle``.
+    report: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Child:
-    spec: JobSpec
+    """A job's process; idle while it has no spec."""
+
     pid: int
-    report_fd: int
+    connection: Connection
+    spec: JobSpec | None
     started_at: float
+    #: Its last words, if it said that it will end.
+    report: dict[str, Any] | None = None
 
 
 def fork() -> tuple[int, Connection]:
@@ -78,12 +78,35 @@ def fork() -> tuple[int, Connection]:
     return pid, ours
 
 
+def start_anew() -> tuple[int, Connection]:
+    """Start a forkserver as a new program, for a process that must not fork any more.
+
+    It shares nothing with this process, so it costs an import of Snakemake.
+    """
+    ours, theirs = Pipe(duplex=True)
+    program = f"from {__name__} import serve; serve({theirs.fileno()})"
+    process = subprocess.Popen([sys.executable, "-P", "-c", program], pass_fds=[theirs.fileno()])  # noqa: S603
+    theirs.close()
+    # Reaped by the runner, by its pid.
+    process.returncode = 0
+    return process.pid, ours
+
+
+def serve(fd: int) -> NoReturn:
+    """Be the forkserver of the runner at the other end of an inherited socket."""
+    import snakemake.api
+    import snakemake.executors.local  # noqa: F401 - before the workflow is there, so that it is shared
+
+    _main(Connection(fd))
+
+
 def _main(connection: Connection) -> NoReturn:
     """Be the forkserver until the connection ends, then end this process."""
     code = 1
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         processes.end_with_parent(signal.SIGTERM)
         processes.adopt_orphans()
         with open(os.devnull, "rb") as nothing:
@@ -105,26 +128,32 @@ class _Forkserver:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._workflow: Any = None
-        self._context: RunContext | None = None
         self._obstacle = "no workflow was parsed"
         self._children: dict[int, _Child] = {}
+        #: Jobs that start when another one has ended, by that one's key.
+        self._successors: dict[str, tuple[JobSpec, Grant]] = {}
         self._wakeup, write_end = os.pipe()
         for fd in (self._wakeup, write_end):
             os.set_blocking(fd, False)
         signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(connection, selectors.EVENT_READ, None)
+        self._selector.register(self._wakeup, selectors.EVENT_READ, None)
 
     def serve(self) -> None:
         """Take requests until the connection ends or SIGTERM says that the worker has died."""
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         try:
             while True:
-                ready, _, _ = select.select([self._connection, self._wakeup], [], [])
-                if self._wakeup in ready:
+                ready = [key for key, _ in self._selector.select()]
+                for key in ready:
+                    if isinstance(key.data, _Child):
+                        self._hear(key.data)
+                if any(key.fileobj == self._wakeup for key in ready):
                     if signal.SIGTERM in os.read(self._wakeup, 4096):
                         break
                     self._reap()
-                if self._connection in ready:
+                if any(key.fileobj is self._connection for key in ready):
                     self._take(self._connection.recv())
         except (EOFError, ConnectionError):
             pass
@@ -134,14 +163,18 @@ class _Forkserver:
     def _take(self, message: tuple[Any, ...]) -> None:
         match message:
             case ("context", RunContext() as context, str(log)):
-                _redirect_output(log)
+                processes.redirect_output(log)
                 self._parse(context)
             case ("run", JobSpec() as spec, Grant() as grant):
-                self._start(spec, grant)
+                waits = [c.spec.key for c in self._children.values() if c.spec is not None]
+                if grant.after in waits or any(s.key == grant.after for s, _ in self._successors.values()):
+                    self._successors[grant.after] = (spec, grant)
+                else:
+                    self._start(spec, grant)
 
     def _parse(self, context: RunContext) -> None:
         """Parse the workflow of a run; a failure is an obstacle for all its jobs, not an error."""
-        self._context, self._workflow, self._obstacle = context, None, "--daskmpi-no-warm is set"
+        self._workflow, self._obstacle = None, "--daskmpi-no-warm is set"
         os.chdir(context.workdir)
         if context.workflow:
             try:
@@ -156,176 +189,92 @@ class _Forkserver:
         signal.signal(signal.SIGTERM, lambda *_: None)
         self._connection.send(("ready", self._obstacle))
 
+    # -- jobs ----------------------------------------------------------------------------
+
     def _start(self, spec: JobSpec, grant: Grant) -> None:
-        report_fd, child_end = os.pipe()
-        os.set_blocking(report_fd, False)
+        """Start a job in an idle process if it may share one, else in a new one."""
+        idle = next((c for c in self._children.values() if c.spec is None), None) if spec.reusable else None
+        if idle is not None:
+            idle.spec, idle.started_at = spec, time.time()
+            with contextlib.suppress(OSError):  # it died just now: its reaping reports the job
+                idle.connection.send((spec, grant))
+            self._connection.send(("started", spec.key, idle.pid))
+            return
+        ours, theirs = Pipe(duplex=True)
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            os.close(report_fd)
-            self._be_child(spec, grant, child_end)
-        os.close(child_end)
-        self._children[pid] = _Child(spec, pid, report_fd, time.time())
+            for connection in (self._connection, ours, *(c.connection for c in self._children.values())):
+                connection.close()
+            child.be(theirs, self._workflow, self._obstacle, spec, grant)
+        theirs.close()
+        self._children[pid] = _Child(pid, ours, spec, time.time())
+        self._selector.register(ours, selectors.EVENT_READ, self._children[pid])
         self._connection.send(("started", spec.key, pid))
 
-    def _be_child(self, spec: JobSpec, grant: Grant, report_fd: int) -> NoReturn:
-        """Run one job in this fork and end it. The exit code is 0 only if the body succeeded."""
-        code = 1
+    def _hear(self, process: _Child) -> None:
+        """Take a job's report from its process."""
         try:
-            self._settle(spec, grant)
-            if spec.command is not None:
-                os.execv("/bin/bash", ["bash", "-c", spec.command])  # noqa: S606
-            code = self._run_body(spec, _reporter(report_fd))
-        except BaseException:  # noqa: BLE001 - the process ends here, its log says why
-            traceback.print_exc()
-        finally:
-            with contextlib.suppress(Exception):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(code)
-
-    def _settle(self, spec: JobSpec, grant: Grant) -> None:
-        """Make this fork a process of its own: session, signals, log, environment, cores."""
-        os.setsid()
-        processes.end_with_parent(signal.SIGKILL)
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._connection.close()
-        Path(spec.log).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _redirect_output(spec.log)
-        os.environ.update(spec.environment)
-        if grant.bind and grant.cores:
-            usable = set(grant.cores) & os.sched_getaffinity(0)
-            if usable:
-                os.sched_setaffinity(0, usable)
-        if "numpy" in sys.modules:
-            # Forks would share the state of the global generator, and so its numbers.
-            sys.modules["numpy"].random.seed()
-
-    def _run_body(self, spec: JobSpec, report: Callable[..., None]) -> int:
-        from snakemake.exceptions import print_exception
-
-        if self._workflow is None or spec.body is None:
-            report(obstacle=self._obstacle)
-            return 1
-        try:
-            body.run(self._workflow, spec.body, lambda path: report(shadow_dir=path))
-        except body.UnpackableError as error:
-            report(obstacle=f"the job could not be rebuilt on the worker: {error}")
-        except SystemExit as exit_:
-            # As in Snakemake's own subprocess: a body that exits has failed unless it says 0.
-            if exit_.code in (None, 0):
-                return 0
-            report(exit_code=exit_.code if isinstance(exit_.code, int) else 1)
-            print(f"The body called exit({exit_.code!r}).", file=sys.stderr)
-        except BaseException as error:  # noqa: BLE001 - the outcome is the report
-            report(**_ending_of(error))
-            print_exception(error, self._workflow.linemaps)
-        else:
-            return 0
-        return 1
+            word, report = process.connection.recv()
+        except (EOFError, OSError):
+            self._selector.unregister(process.connection)  # it ends; SIGCHLD says the rest
+            return
+        process.report = report
+        if word == "done":
+            self._end(process, exit_code=0, number=None)
 
     def _reap(self) -> None:
-        """Report all children that have ended, and kill what they left in their process group."""
+        """Report the jobs of all processes that have ended, and kill what those left."""
         while True:
             try:
-                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
             except ChildProcessError:
                 return
             if ended is None:
                 return
-            # Not reaped yet, so the number of the group cannot belong to anyone else.
-            if ended.si_pid in self._children:
-                processes.send_to_group(ended.si_pid, signal.SIGKILL)
-            pid, status, usage = os.wait4(ended.si_pid, 0)
-            if child := self._children.pop(pid, None):
-                self._connection.send(("ended", child.spec.key, _ending(child, status, usage.ru_maxrss)))
+            process = self._children.pop(ended.si_pid, None)
+            if process is None:
+                continue
+            # What it leaves is now ours. Of others' processes nothing is: each adopts its own orphans.
+            processes.kill_descendants(keep=set(self._children))
+            with contextlib.suppress(EOFError, OSError):
+                while process.report is None and process.connection.poll():
+                    process.report = process.connection.recv()[1]
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(process.connection)
+            process.connection.close()
+            exited = ended.si_code == os.CLD_EXITED
+            self._end(process, ended.si_status if exited else None, None if exited else ended.si_status)
+
+    def _end(self, process: _Child, exit_code: int | None, number: int | None) -> None:
+        """Report the end of a process's job, if it has one, and start the job that waits for it."""
+        spec, report = process.spec, process.report or {}
+        process.spec = process.report = None
+        if spec is None:
+            return
+        if report.get("failed") and number is None:
+            exit_code, number = report.get("exit_code"), report.get("signal")
+        if exit_code == 0:
+            with contextlib.suppress(OSError):
+                if Path(spec.log).stat().st_size == 0:
+                    Path(spec.log).unlink()
+        successor = self._successors.pop(spec.key, None)
+        if successor is not None:
+            self._start(*successor)
+        ending = Ending(exit_code, number, process.started_at, time.time(), report)
+        self._connection.send(("ended", spec.key, ending))
 
     def _end_children(self) -> None:
-        """Kill all children with their descendants; the worker has gone or wants none of them."""
-        for pid in self._children:
-            processes.send_to_group(pid, signal.SIGTERM)
+        """Kill all jobs' processes with their descendants; the worker has gone or wants none of them."""
+        for process in self._children.values():
+            process.connection.close()
+            if process.spec is not None:
+                processes.send(process.pid, signal.SIGTERM)
         deadline = time.monotonic() + _GRACE_S
         while self._children and time.monotonic() < deadline:
             with contextlib.suppress(ChildProcessError):
                 pid, _ = os.waitpid(-1, os.WNOHANG)
                 self._children.pop(pid, None)
-            time.sleep(0.02)
-        for pid in self._children:
-            processes.send_to_group(pid, signal.SIGKILL)
-
-
-def _reporter(fd: int) -> Callable[..., None]:
-    """Return a function with which a child tells the forkserver about itself, a line a call."""
-    import json
-
-    def report(**facts: Any) -> None:
-        short = {name: fact[:2000] if isinstance(fact, str) else fact for name, fact in facts.items()}
-        os.write(fd, (json.dumps(short) + "\n").encode())
-
-    return report
-
-
-def _ending(child: _Child, status: int, max_rss_kb: int) -> Ending:
-    """Return how a child ended, after its log was dropped if there is nothing in it."""
-    import json
-
-    report: dict[str, Any] = {}
-    with contextlib.suppress(BlockingIOError):
-        for line in os.read(child.report_fd, 65536).decode().splitlines():
-            report |= json.loads(line)
-    os.close(child.report_fd)
-    code = os.waitstatus_to_exitcode(status)
-    with contextlib.suppress(OSError):
-        if code == 0 and Path(child.spec.log).stat().st_size == 0:
-            Path(child.spec.log).unlink()
-    return Ending(
-        exit_code=report.get("exit_code", code) if code >= 0 else None,
-        signal=report.get("signal") if code >= 0 else -code,
-        started_at=child.started_at,
-        ended_at=time.time(),
-        max_rss_mb=max_rss_kb // 1024,
-        report=report,
-    )
-
-
-def _ending_of(error: BaseException | None) -> dict[str, int]:
-    """Return the exit code or signal of the program that a body's exception stems from, if any."""
-    while error is not None:
-        if isinstance(error, subprocess.CalledProcessError):
-            # A shell says 128 + n for a command that signal n ended.
-            code = error.returncode
-            return {"signal": -code} if code < 0 else {"exit_code": code}
-        error = error.__cause__ or error.__context__
-    return {}
-
-
-def _redirect_output(log: str) -> None:
-    """Send this process's stdout and stderr to the end of a log."""
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
-
-
-def start_anew() -> tuple[subprocess.Popen[bytes], Connection]:
-    """Start a forkserver as a new program, for a process that must not fork any more.
-
-    Its children share nothing with this process, so it costs an import of Snakemake.
-    """
-    ours, theirs = Pipe(duplex=True)
-    program = f"from {__name__} import serve; serve({theirs.fileno()})"
-    process = subprocess.Popen([sys.executable, "-P", "-c", program], pass_fds=[theirs.fileno()])  # noqa: S603
-    theirs.close()
-    return process, ours
-
-
-def serve(fd: int) -> NoReturn:
-    """Be the forkserver of the runner at the other end of an inherited socket."""
-    import snakemake.api
-    import snakemake.executors.local  # noqa: F401 - before the workflow is there, so that it is shared
-
-    _main(Connection(fd))
+            time.sleep(0.01)
+        processes.kill_descendants()

@@ -77,10 +77,8 @@ def cores_of(asked: int | None, environ: Mapping[str, str], affinity: list[int],
     """
     given = roles.slurm_value(environ, "SLURM_CPUS_PER_TASK") if "SLURM_STEP_ID" in environ else None
     number = asked or (int(given) if given else None)
-    if given and len(affinity) == int(given):
-        mine = affinity  # srun has bound this task to its own cores
-    else:
-        mine = share.slice_of(affinity)
+    # A task that sees just what it was given was bound to its own cores by srun.
+    mine = affinity if given and len(affinity) == int(given) else share.slice_of(affinity)
     if number is None:
         return tuple(mine)
     beyond = range(max(affinity) + 1, max(affinity) + 1 + number)
@@ -107,7 +105,7 @@ def host_memory_mb() -> int:
     """Return the memory that this process's cgroup, else its host, has in MB."""
     import psutil
 
-    total = psutil.virtual_memory().total
+    total: int = psutil.virtual_memory().total
     limits = [total]
     for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:

@@ -163,7 +163,6 @@ class Runner:
             obstacle=ending.report.get("obstacle", ""),
             started_at=ending.started_at,
             ended_at=ending.ended_at,
-            max_rss_mb=ending.max_rss_mb,
         )
 
     # -- a killed forkserver --------------------------------------------------------------
@@ -193,8 +192,7 @@ class Runner:
         self.connection.close()
 
     def _start_forkserver(self) -> None:
-        process, self.connection = forkserver.start_anew()
-        self.forkserver_pid = process.pid
+        self.forkserver_pid, self.connection = forkserver.start_anew()
         self._listen()
 
     def _signal(self, job: _Running, number: int) -> None:

@@ -1,7 +1,7 @@
 """What Linux offers to keep families of processes together.
 
 Runs on: every rank.
-Called by: world.bootstrap, worker.forkserver, worker.runner.
+Called by: world.bootstrap, worker.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -36,6 +37,51 @@ def send_to_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):
         send(pid, number)
+
+
+def signal_descendants(number: int) -> None:
+    """Send a signal to all descendants of this process."""
+    for pid in _descendants_of(os.getpid()):
+        send(pid, number)
+
+
+def kill_descendants(keep: frozenset[int] | set[int] = frozenset()) -> None:
+    """Kill and reap all descendants of this process, except those that descend from some to keep.
+
+    For a process that adopts orphans: none escapes by leaving its session. In rounds, since
+    the children of a killed process come to this one.
+    """
+    me = os.getpid()
+    while victims := [pid for pid in _children_of(me) if pid not in keep]:
+        for pid in victims:
+            for descendant in (*_descendants_of(pid), pid):
+                send(descendant, signal.SIGKILL)
+        for pid in victims:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def redirect_output(log: str) -> None:
+    """Send this process's stdout and stderr to the end of a log."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _children_of(pid: int) -> list[int]:
+    """Return the children of all threads of a process, from Linux's /proc."""
+    children: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children") as file:
+                children += map(int, file.read().split())
+    return children
+
+
+def _descendants_of(pid: int) -> list[int]:
+    """Return all processes below a process, parents before their children."""
+    return [d for child in _children_of(pid) for d in (child, *_descendants_of(child))]
 
 
 def _prctl(option: int, value: int) -> None:

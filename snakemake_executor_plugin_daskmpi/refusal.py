@@ -1,0 +1,87 @@
+"""Why no worker could ever hold a job, and what to change.
+
+Runs on: rank 1. Pure.
+Called by: placement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_daskmpi.resources import shortfalls
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
+
+#: What to change, by the names that resources.shortfalls gives.
+REMEDIES = {
+    "threads": "lower the rule's threads, or give workers more with --daskmpi-cores or a larger --cpus-per-task",
+    "mem_mb": "lower the rule's mem_mb, or give workers more with --daskmpi-mem-mb or a larger --mem",
+    "disk_mb": "lower the rule's disk_mb, or give workers more with --daskmpi-disk-mb or a larger TMPDIR",
+    "gpu": "lower the rule's gpu, or give workers more with --daskmpi-gpus or a larger --gpus-per-task",
+}
+
+#: Sizes that are most often not the rule's own words but Snakemake's.
+DEFAULT_SIZES = {"mem_mb": (1000, 8000), "disk_mb": (1000, 50000)}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The three parts that errors.three_part_message takes."""
+
+    happened: str
+    seen: str
+    next_step: str
+
+
+def refusal_of(request: JobResources, offers: Sequence[WorkerResources]) -> Refusal | None:
+    """Return why none of the workers could hold a job even when idle; None if one could.
+
+    >>> from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
+    >>> refusal_of(JobResources(cores=8), [WorkerResources(cores=(0, 1, 2, 3), mem_mb=8000, disk_mb=0)]).seen
+    'threads=8, but the largest worker offers 4.'
+    """
+    if not offers:
+        return Refusal(
+            "All workers are lost.",
+            "no worker is left to run the job.",
+            "look into the workers' logs for the reason, then run the same command again.",
+        )
+    lacks = [shortfalls(request, offer) for offer in offers]
+    if not all(lacks):
+        return None
+    nowhere = set.intersection(*({name for name, _, _ in lack} for lack in lacks))
+    if nowhere:
+        every = [one for lack in lacks for one in lack if one[0] in nowhere]
+        short = list({one[0]: one for one in sorted(every, key=_offered)}.values())
+        seen = "; ".join(f"{name}={asked}, but the largest worker offers {most}" for name, asked, most in short)
+    else:
+        every = [one for lack in lacks for one in lack]
+        short = min(lacks, key=len)
+        nearest = ", ".join(f"{name}={here} of {asked}" for name, asked, here in short)
+        seen = f"some worker offers each of these, but none offers all; the nearest offers {nearest}"
+    asks = ", ".join(dict.fromkeys(f"{name}={asked}" for name, asked, _ in every))
+    steps = [REMEDIES[name] + _default_hint(name, most, request) for name, _, most in short]
+    return Refusal(f"No worker can ever hold a job with {asks}.", f"{seen}.", f"{'; '.join(steps)}.")
+
+
+def _offered(lack: tuple[str, int, int]) -> int:
+    return lack[2]
+
+
+def _default_hint(name: str, most: int, request: JobResources) -> str:
+    """Return the flag that replaces Snakemake's default for a size, where the size may come from there.
+
+    Without ``--default-resources``, Snakemake fills in ``max(2*input.size_mb, 1000)`` for both sizes of a job that
+    does not run on the local executor; in 9.27 at most 8000 for memory, and 50000 for the disk of a job without
+    input files (``snakemake.resources.Resources.DEFAULTS``).
+    """
+    if name not in DEFAULT_SIZES:
+        return ""
+    size = request.mem_mb if name == "mem_mb" else request.disk_mb
+    if request.mem_mb != request.disk_mb and size not in DEFAULT_SIZES[name]:
+        return ""
+    return f" (if the rule does not say: --default-resources {name}={most})"

@@ -1,0 +1,147 @@
+"""A job's process: a fork of the forkserver that runs one job, or several in turn.
+
+Runs on: ranks >= 2, below the forkserver.
+Called by: worker.forkserver.
+
+A body that runs user code in this very process (``run:``) and a spawned command get a fresh
+fork each. A body that only starts other programs (``shell:``, ``script:``) leaves nothing
+behind here but memory pages that were copied once; its process takes the next such job, which
+saves most of the cost of a trivial job. Whatever a body started is killed with all its
+descendants when the body ends, also what left its session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from snakemake_executor_plugin_daskmpi import body
+from snakemake_executor_plugin_daskmpi.world import processes
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from snakemake_executor_plugin_daskmpi.messages import Grant, JobSpec
+
+#: Jobs that one process runs at most; arbitrary, bounds what may leak.
+_JOBS_PER_PROCESS = 200
+
+
+def be(connection: Connection, workflow: Any, obstacle: str, spec: JobSpec, grant: Grant) -> NoReturn:
+    """Run a job, and further ones that come over the connection, then end this process.
+
+    Parameters
+    ----------
+    connection
+        To the forkserver. ``("done", report)`` follows each job that leaves the process usable.
+    workflow
+        The parsed workflow, None if there is none, for the reason that ``obstacle`` gives.
+    """
+    code = 1
+    try:
+        _settle()
+        if workflow is not None:
+            body.after_fork(workflow)
+        base, cores = dict(os.environ), os.sched_getaffinity(0)
+        for number in itertools.count(1):
+            _take_on(spec, grant, cores)
+            if spec.command is not None:
+                os.execv("/bin/bash", ["bash", "-c", spec.command])  # noqa: S606
+            report = _outcome_of(workflow, obstacle, spec)
+            code = report.get("exit_code", 1 if report["failed"] else 0)
+            _flush()
+            if not spec.reusable or report["failed"] or number == _JOBS_PER_PROCESS:
+                connection.send(("last", report))
+                break
+            processes.kill_descendants()
+            connection.send(("done", report))
+            code = 1
+            spec, grant = connection.recv()
+            os.environ.clear()
+            os.environ.update(base)
+    except EOFError:
+        code = 0  # the forkserver has gone, or has no more jobs
+    except BaseException:  # noqa: BLE001 - the process ends here, its log says why
+        traceback.print_exc()
+    finally:
+        _flush()
+        os._exit(code)
+
+
+def _settle() -> None:
+    """Make this fork a process of its own."""
+    os.setsid()
+    processes.end_with_parent(signal.SIGKILL)
+    # Orphans of this job's programs come to this process, not to that of another job.
+    processes.adopt_orphans()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _end_programs)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if "numpy.random" in sys.modules:
+        # Forks would share the state of the global generator, and so its numbers.
+        sys.modules["numpy.random"].seed()
+
+
+def _end_programs(number: int, _frame: object) -> NoReturn:
+    """On SIGTERM: pass it on to all that this process has started, and end by it."""
+    processes.signal_descendants(number)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    raise SystemExit(128 + number)  # not reached
+
+
+def _take_on(spec: JobSpec, grant: Grant, cores: set[int]) -> None:
+    """Give this process a job's log, environment and cores."""
+    Path(spec.log).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    processes.redirect_output(spec.log)
+    os.environ.update(spec.environment)
+    usable = set(grant.cores) & cores if grant.bind else set()
+    if usable or grant.bind:
+        os.sched_setaffinity(0, usable or cores)
+
+
+def _outcome_of(workflow: Any, obstacle: str, spec: JobSpec) -> dict[str, Any]:
+    """Run a body and return what is to be said of it; what it raised is printed to its log."""
+    from snakemake.exceptions import print_exception
+
+    report: dict[str, Any] = {"failed": True}
+    if workflow is None or spec.body is None:
+        return report | {"obstacle": obstacle}
+    try:
+        body.run(workflow, spec.body, lambda path: report.update(shadow_dir=path))
+    except body.UnpackableError as error:
+        report["obstacle"] = f"a job could not be rebuilt on the worker: {error}"
+    except SystemExit as exit_:
+        report["failed"] = exit_.code not in (None, 0)
+        report["exit_code"] = exit_.code if isinstance(exit_.code, int) else int(report["failed"])
+        print(f"The body called exit({exit_.code!r}).", file=sys.stderr)
+    except BaseException as error:  # noqa: BLE001 - the outcome is the report
+        report |= _ending_of(error)
+        print_exception(error, workflow.linemaps)
+    else:
+        report["failed"] = False
+    return report
+
+
+def _ending_of(error: BaseException | None) -> dict[str, int]:
+    """Return the exit code or signal of the program that a body's exception stems from, if any."""
+    while error is not None:
+        if isinstance(error, subprocess.CalledProcessError):
+            code = error.returncode
+            return {"signal": -code} if code < 0 else {"exit_code": code}
+        error = error.__cause__ or error.__context__
+    return {"exit_code": 1}
+
+
+def _flush() -> None:
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
