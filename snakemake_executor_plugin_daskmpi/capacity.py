@@ -90,6 +90,13 @@ class Capacity:
             self._started_since.remove(key)
             self.beside = self.beside.plus(needs)
 
+    def hand_over(self, key: str, successor: str) -> None:
+        """Let another job have what a job had."""
+        self.running[successor] = self.running.pop(key)
+        if key in self._started_since:
+            self._started_since.remove(key)
+            self._started_since.add(successor)
+
     def reserve(self, needs: Amounts) -> None:
         """Hold back what a job needs, in place of what was held back before."""
         self.beside = self.total.minus(needs)

@@ -26,7 +26,7 @@ from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.settings import ExecMode, SharedFSUsage
 from snakemake_interface_executor_plugins.utils import format_cli_arg
 
-from snakemake_executor_plugin_daskmpi import body, failure
+from snakemake_executor_plugin_daskmpi import body, failure, rounds
 from snakemake_executor_plugin_daskmpi.launch.launchers import launch
 from snakemake_executor_plugin_daskmpi.launch.local import LocalWorld
 from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, OutcomeKind, RunContext
@@ -53,6 +53,7 @@ class Executor(RealExecutor):  # type: ignore[misc] - the interface package is u
         self._specs: dict[str, JobSpec] = {}
         self._numbers = itertools.count(1)
         self._said: set[str] = set()
+        self._handed_over = False
         self._pool: Pool | None = None
         self._world: World | None = None
         if len(self.dag):
@@ -96,6 +97,10 @@ class Executor(RealExecutor):  # type: ignore[misc] - the interface package is u
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
         """Submit all jobs that are ready."""
         _leave_on_sigterm()
+        if not self._handed_over:
+            self._handed_over = True
+            if line := rounds.lighten(self.workflow):
+                self.logger.info(line)
         super().run_jobs(jobs)
 
     def run_job(self, job: JobExecutorInterface) -> None:
@@ -131,7 +136,7 @@ class Executor(RealExecutor):  # type: ignore[misc] - the interface package is u
             self.logger.debug(f"daskmpi: {failure.job_text(job)} is spawned: {obstacle}")
         command = self.format_job_exec(job) if obstacle else None
         reusable = not obstacle and body.is_reusable(job)
-        return JobSpec(key, failure.job_text(job), str(log), packed, command, reusable)
+        return JobSpec(key, failure.job_text(job), job.name, str(log), packed, command, reusable)
 
     def _note_foreign_resources(self, job: JobExecutorInterface) -> None:
         for name in sorted(foreign_resources(set(job.resources.keys())) - self._said):

@@ -50,6 +50,8 @@ class JobSpec:
     key: str
     #: The job as messages call it, for instance ``rule align, jobid 17``.
     name: str
+    #: What jobs of about the same duration have in common: the rule.
+    kind: str
     #: Absolute path of the job's own log, which takes its stdout and stderr.
     log: str
     #: Packed by :func:`body.pack_job` for a warm body; None if the job is spawned.

@@ -17,7 +17,7 @@ ran there before ends some time, so no stream of lower rank holds up a job for e
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from operator import attrgetter
 from types import MappingProxyType
@@ -64,6 +64,10 @@ class Placement:
         self._workers: dict[str, Capacity] = {}
         self._waiting = Shelves()
         self._running: dict[str, Capacity] = {}
+        #: Priority and request of each placed job, and what it got.
+        self._placed_as: dict[str, tuple[int, JobResources, Assignment]] = {}
+        #: The job that takes over what a placed job has.
+        self._successors: dict[str, str] = {}
         #: By worker: for which shape it is reserved.
         self._reservations: dict[str, Shape] = {}
         #: Workers that may hold more than at the end of the last pass.
@@ -99,10 +103,12 @@ class Placement:
         if name in self._reservations:
             self._unreserve(self._reservations[name])
         self._freed.pop(name, None)
-        for key in worker.running:
-            del self._running[key]
+        keys = [key for key, its_worker in self._running.items() if its_worker is worker]
+        for key in keys:
+            del self._running[key], self._placed_as[key]
+            self._successors.pop(key, None)
         self._measure()
-        return list(worker.running)
+        return keys
 
     def enqueue(self, key: str, request: JobResources, priority: int = 0) -> None:
         """Let a job wait; ValueError if its key waits or runs already."""
@@ -121,10 +127,40 @@ class Placement:
 
     def release(self, key: str) -> None:
         """Free what a placed job had. No effect if the key is not placed, or its worker was removed."""
-        worker = self._running.pop(key, None)
-        if worker is not None:
+        worker, successor = self._running.pop(key, None), self._successors.pop(key, None)
+        self._placed_as.pop(key, None)
+        if worker is None:
+            return
+        if key not in worker.running:
+            # A successor that ended before its turn: the one behind it moves up.
+            before = next(k for k, its_successor in self._successors.items() if its_successor == key)
+            del self._successors[before]
+            if successor is not None:
+                self._successors[before] = successor
+        elif successor is not None:
+            worker.hand_over(key, successor)
+        else:
             worker.end(key)
             self._freed[worker.name] = worker
+
+    def successor(self, key: str) -> Assignment | None:
+        """Place the next job that asks for the same as a placed job behind it; None if there is none.
+
+        It takes over the cores, memory and GPUs of that job when that is released, so nothing is ever taken twice.
+        Only while no job of higher rank waits: that one would have been placed instead. A successor may have one too.
+        """
+        priority, request, held = self._placed_as[key]
+        shape = self._waiting.shape_at(priority, request)
+        if shape is None or key in self._successors:
+            return None
+        if any(shelf.shapes[0].rank < shape.rank for shelf in self._waiting.shelves):
+            return None
+        successor = next(iter(shape.keys))
+        self._waiting.take(successor)
+        self._successors[key], self._running[successor] = successor, self._running[key]
+        assignment = replace(held, key=successor)
+        self._placed_as[successor] = (priority, request, assignment)
+        return assignment
 
     def refusal(self, request: JobResources) -> Refusal | None:
         """Say why no worker could hold a job even when idle; None if one could."""
@@ -216,8 +252,9 @@ class Placement:
         self._unreserve(shape)
         self._waiting.take(key)
         self._running[key] = worker
-        cores, gpus = worker.start(key, shape.needs)
-        return Assignment(key, worker.name, cores, gpus)
+        assignment = Assignment(key, worker.name, *worker.start(key, shape.needs))
+        self._placed_as[key] = (shape.priority, shape.request, assignment)
+        return assignment
 
     def _reserve(self) -> None:
         """Reserve a worker, the one with least to wait for, for the first shape of each shelf that aged."""

@@ -12,10 +12,12 @@ the finished job again.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from snakemake_executor_plugin_daskmpi.errors import PoolError, three_part_message
@@ -43,6 +45,9 @@ _T = TypeVar("_T")
 
 #: Seconds between two looks for jobs whose Future failed without an outcome.
 _SWEEP_S = 1.0
+#: Work that is sent to a worker ahead of its time, in seconds: about the time in which rank 1 answers
+#: when it is busy. So much may be lost at the end of a run, where an idle worker could have had it.
+_AHEAD_S, _MAX_AHEAD = 0.1, 16
 #: Seconds for which messages to the scheduler are gathered before they are sent.
 _SEND_INTERVAL_S = 0.001
 
@@ -98,8 +103,33 @@ class World(Protocol):
 class _Job:
     spec: JobSpec
     request: JobResources
+    priority: int
     worker: str | None = None
     future: Future | None = None
+    #: The jobs that have or will have the same grant, this one included, in their order.
+    queue: deque[str] = field(default_factory=deque)
+
+
+class Durations:
+    """How long jobs of a kind take, and so how many are worth sending ahead."""
+
+    def __init__(self) -> None:
+        self._mean_s: dict[str, float] = {}
+
+    def note(self, kind: str, duration_s: float) -> None:
+        """Take in the duration of a job, in seconds; the last ones count most."""
+        self._mean_s[kind] = duration_s + 0.7 * (self._mean_s.get(kind, duration_s) - duration_s)
+
+    def jobs_ahead(self, kind: str) -> int:
+        """Return how many further jobs of a kind may wait on a worker for one to end.
+
+        >>> durations = Durations()
+        >>> durations.note("blink", 0.02), durations.note("think", 60.0)
+        (None, None)
+        >>> durations.jobs_ahead("blink"), durations.jobs_ahead("think"), durations.jobs_ahead("unknown")
+        (5, 0, 0)
+        """
+        return min(int(_AHEAD_S / max(self._mean_s.get(kind, _AHEAD_S * 2), 0.001)), _MAX_AHEAD)
 
 
 class Pool:
@@ -132,6 +162,10 @@ class Pool:
         self._placement = Placement()
         self._infos: dict[str, WorkerInfo] = {}
         self._jobs: dict[str, _Job] = {}
+        self._durations = Durations()
+        self._submissions = itertools.count()
+        #: Queues of grants that may take further jobs.
+        self._extensible: list[deque[str]] = []
         self._pump_is_due = False
         self._closed = False
         self._sweeper: asyncio.Task[None] | None = None
@@ -194,7 +228,7 @@ class Pool:
             )
             self._on_outcome(JobOutcome(spec.key, OutcomeKind.CANCELLED if self._closed else OutcomeKind.FAILED, reason=reason))
             return
-        self._jobs[spec.key] = _Job(spec, request)
+        self._jobs[spec.key] = _Job(spec, request, priority)
         self._placement.enqueue(spec.key, request, priority)
         self._pump_soon()
 
@@ -207,21 +241,37 @@ class Pool:
     def _pump(self) -> None:
         self._pump_is_due = False
         for assignment in self._placement.assignments():
-            self._start(assignment)
+            self._start(assignment, deque(), after="")
+        extensible, self._extensible = self._extensible, []
+        for queue in extensible:
+            self._extend(queue)
 
-    def _start(self, assignment: Assignment) -> None:
+    def _start(self, assignment: Assignment, queue: deque[str], after: str) -> None:
+        """Send a job to its worker, to start at once or after another one."""
         job = self._jobs[assignment.key]
-        job.worker = assignment.worker
+        job.worker, job.queue = assignment.worker, queue
+        queue.append(assignment.key)
+        if not after:
+            self._extensible.append(queue)
         job.future = self._link.client.submit(
             runner.run_job,
             job.spec,
-            Grant(assignment.cores, assignment.gpus, self._bind),
-            key=f"daskmpi-{job.spec.key}",
+            Grant(assignment.cores, assignment.gpus, self._bind, after),
+            key=f"daskmpi-{job.spec.key}-{next(self._submissions)}",
             workers=[assignment.worker],
             allow_other_workers=False,
             retries=0,
             pure=False,
         )
+
+    def _extend(self, queue: deque[str]) -> None:
+        """Send short jobs to a worker before those ahead of them have ended, so that it need not wait for us."""
+        while queue and len(queue) <= self._durations.jobs_ahead(self._jobs[queue[-1]].spec.kind):
+            after = queue[-1]
+            assignment = self._placement.successor(after)
+            if assignment is None:
+                return
+            self._start(assignment, queue, after)
 
     def _on_outcome_event(self, event: tuple[float, dict[str, Any]]) -> None:
         self._finish(JobOutcome.from_wire(event[1]["outcome"]))
@@ -232,6 +282,11 @@ class Pool:
             return
         if job.future is not None:
             job.future.release()
+        if outcome.ended_at:
+            self._durations.note(job.spec.kind, outcome.ended_at - outcome.started_at)
+        if outcome.key in job.queue:
+            job.queue.remove(outcome.key)
+            self._extensible.append(job.queue)
         self._placement.release(outcome.key)
         self._pump_soon()
         self._on_outcome(outcome)
@@ -246,12 +301,25 @@ class Pool:
         _log.error("%s on %s was lost", info.name, info.host)
         self._placement.remove_worker(address)
         for key in [key for key, job in self._jobs.items() if job.worker == address]:
+            job = self._jobs[key]
+            if job.queue[0] != key:
+                # It waited there for its turn, and has not run.
+                self._wait_again(key, job)
+                continue
             reason = f"worker {info.name} on {info.host} died while running it"
             self._finish(JobOutcome(key, OutcomeKind.LOST, worker=info.name, host=info.host, reason=reason))
         for key in self._placement.unplaceable():
             refusal = self._placement.refusal(self._jobs[key].request)
             reason = "no worker is left that could run it" if refusal is None else refusal.happened
             self._finish(JobOutcome(key, OutcomeKind.FAILED, reason=reason))
+
+    def _wait_again(self, key: str, job: _Job) -> None:
+        """Put a job that was sent to a worker, but cannot have started there, back into the queue."""
+        if job.future is not None:
+            job.future.release()
+        job.worker = job.future = None
+        self._placement.enqueue(key, job.request, job.priority)
+        self._pump_soon()
 
     async def _sweep(self) -> None:
         """Report jobs as lost whose Future failed in Dask without an outcome of the runner."""

@@ -88,6 +88,10 @@ class Shelves:
         """All shapes, in no order."""
         return list(self._shapes.values())
 
+    def shape_at(self, priority: int, request: JobResources) -> Shape | None:
+        """Return the shape of such jobs; None if none waits."""
+        return self._shapes.get((priority, request))
+
     def put(self, key: str, request: JobResources, priority: int) -> None:
         """Add a job."""
         shape = self._shapes.get((priority, request)) or self._new_shape(priority, request)

@@ -36,9 +36,6 @@ from snakemake_executor_plugin_daskmpi.messages import Grant, JobSpec, RunContex
 from snakemake_executor_plugin_daskmpi.worker import child, environment
 from snakemake_executor_plugin_daskmpi.world import processes
 
-#: Seconds between SIGTERM and SIGKILL when the worker has gone.
-_GRACE_S = 2.0
-
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -266,15 +263,8 @@ class _Forkserver:
         self._connection.send(("ended", spec.key, ending))
 
     def _end_children(self) -> None:
-        """Kill all jobs' processes with their descendants; the worker has gone or wants none of them."""
-        for process in self._children.values():
-            process.connection.close()
-            if process.spec is not None:
-                processes.send(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + _GRACE_S
-        while self._children and time.monotonic() < deadline:
-            with contextlib.suppress(ChildProcessError):
-                pid, _ = os.waitpid(-1, os.WNOHANG)
-                self._children.pop(pid, None)
-            time.sleep(0.01)
+        """Kill all jobs' processes with their descendants, at once.
+
+        The worker has gone, and these jobs may start anew elsewhere any moment.
+        """
         processes.kill_descendants()
