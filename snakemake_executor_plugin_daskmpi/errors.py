@@ -35,9 +35,13 @@ class DaskMpiError(WorkflowError):
         super().__init__(three_part_message(happened, seen=seen, next_step=next_step))
 
     @property
-    def __traceback__(self) -> None:  # type: ignore[override]
+    def __traceback__(self) -> None:
         """None: Snakemake prints the frames of a WorkflowError, and ours tell the user nothing."""
-        return None
+        return
+
+    @__traceback__.setter
+    def __traceback__(self, traceback: object) -> None:
+        """Do nothing; ``contextlib`` sets it on its way out of a ``with`` block."""
 
 
 class SettingsError(DaskMpiError):

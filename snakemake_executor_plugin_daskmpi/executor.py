@@ -10,13 +10,12 @@ Derived from RealExecutor, not RemoteExecutor: that one polls, and starts its th
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import itertools
 import os
 import re
 import shlex
 import signal
-import socket
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +27,8 @@ from snakemake_interface_executor_plugins.utils import format_cli_arg
 
 from snakemake_executor_plugin_daskmpi import body, failure, rounds
 from snakemake_executor_plugin_daskmpi.launch.launchers import launch
-from snakemake_executor_plugin_daskmpi.launch.local import LocalWorld
 from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, OutcomeKind, RunContext
-from snakemake_executor_plugin_daskmpi.pool import Pool, World
+from snakemake_executor_plugin_daskmpi.pool import Pool
 from snakemake_executor_plugin_daskmpi.resources import JobResources, foreign_resources
 from snakemake_executor_plugin_daskmpi.settings import Settings
 from snakemake_executor_plugin_daskmpi.world import bootstrap, rank_log
@@ -40,10 +38,11 @@ if TYPE_CHECKING:
 
     from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
+    from snakemake_executor_plugin_daskmpi.link import World
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
 
 
-class Executor(RealExecutor):  # type: ignore[misc] - the interface package is untyped
+class Executor(RealExecutor):
     """Runs the jobs of one workflow on the workers of a world."""
 
     def __post_init__(self) -> None:
@@ -63,7 +62,7 @@ class Executor(RealExecutor):  # type: ignore[misc] - the interface package is u
         _leave_on_sigterm()
         world: World = bootstrap.current_world() or launch(self._settings, self._before_exec)
         self._world = world
-        started = datetime.datetime.now().astimezone()
+        started = dt.datetime.now().astimezone()
         self._run_id = f"{started:%Y-%m-%dT%H%M%S.%f}-{os.getpid()}"
         self._run_dir = Path.cwd() / ".snakemake" / "daskmpi" / self._run_id
         try:
@@ -191,7 +190,7 @@ class Executor(RealExecutor):  # type: ignore[misc] - the interface package is u
         """Kill the processes of local rules, which Snakemake runs on this rank and does not end itself."""
         import psutil
 
-        ours = self._world.pids if isinstance(self._world, LocalWorld) else set()
+        ours = self._world.pids if self._world else frozenset()
         for child in psutil.Process().children():
             if child.pid not in ours:
                 with contextlib.suppress(psutil.Error):
@@ -251,6 +250,4 @@ def offers_text(offers: Mapping[str, WorkerResources]) -> str:
         gpus = f", {len(offer.gpus)} GPU{'s' * (len(offer.gpus) > 1)}" if offer.gpus else ""
         text = f"{len(offer.cores)} core{'s' * (len(offer.cores) != 1)}, {offer.mem_mb} MB{gpus}"
         counts[text] = counts.get(text, 0) + 1
-    return "; ".join(
-        f"{n} worker{'s' * (n > 1)} with {text}{' each' * (n > 1)}" for text, n in sorted(counts.items())
-    )
+    return "; ".join(f"{n} worker{'s' * (n > 1)} with {text}{' each' * (n > 1)}" for text, n in sorted(counts.items()))

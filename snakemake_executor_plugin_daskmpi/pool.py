@@ -1,7 +1,7 @@
 """Rank 1's view of all workers: the Dask client behind few verbs.
 
 Runs on: rank 1, in a thread of its own next to Snakemake's.
-Called by: executor (``Pool``); world.bootstrap and launch.local make the ``Link``.
+Called by: executor.
 
 Dask does transport, liveness, execution. It does not place: jobs are pinned to the worker
 that :mod:`placement` chose. Outcomes come back as events, the Future is released, and only
@@ -14,12 +14,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from snakemake_executor_plugin_daskmpi.durations import Durations
 from snakemake_executor_plugin_daskmpi.errors import PoolError, three_part_message
 from snakemake_executor_plugin_daskmpi.messages import (
     OUTCOME_TOPIC,
@@ -36,67 +36,16 @@ from snakemake_executor_plugin_daskmpi.worker import runner
 from snakemake_executor_plugin_daskmpi.world import rank_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
 
-    from distributed import Client, Future
+    from distributed import Future
+
+    from snakemake_executor_plugin_daskmpi.link import Link, World
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 #: Seconds between two looks for jobs whose Future failed without an outcome.
 _SWEEP_S = 1.0
-#: Work that is sent to a worker ahead of its time, in seconds: about the time in which rank 1 answers
-#: when it is busy. So much may be lost at the end of a run, where an idle worker could have had it.
-_AHEAD_S, _MAX_AHEAD = 0.1, 16
-#: Seconds for which messages to the scheduler are gathered before they are sent.
-_SEND_INTERVAL_S = 0.001
-
-
-class Link:
-    """A Dask client in an event loop and daemon thread of its own, for as long as its world lives."""
-
-    def __init__(self, scheduler_address: str) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._address = scheduler_address
-        self.client: Client = None  # type: ignore[assignment] - connected before __init__ returns
-        threading.Thread(target=self.loop.run_forever, name="daskmpi-link", daemon=True).start()
-        self.call(self._connect(), timeout_s=60)
-
-    def call(self, coroutine: Coroutine[Any, Any, _T], timeout_s: float | None = None) -> _T:
-        """Run a coroutine in the link's loop and return its result; TimeoutError after the timeout."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout_s)
-
-    def end_world(self) -> None:
-        """Tell the scheduler, and through it all workers, to end; at most some seconds."""
-        try:
-            self.call(self._shutdown(), timeout_s=15)
-        except Exception as error:  # noqa: BLE001 - the world may have ended before us
-            _log.info("the world was gone already: %r", error)
-
-    async def _connect(self) -> None:
-        from distributed import Client
-
-        self.client = await Client(self._address, asynchronous=True, set_as_default=False, name="daskmpi")
-        # Dask's client gathers messages for 10 ms, which a short job would wait for.
-        self.client.scheduler_comm.interval = _SEND_INTERVAL_S
-
-    async def _shutdown(self) -> None:
-        await self.client.shutdown()
-
-
-class World(Protocol):
-    """What the pool has to know of a world, however it was made."""
-
-    link: Link
-    n_workers: int
-    #: One line for the user.
-    description: str
-
-    def check(self) -> None:
-        """Raise if a worker that is being waited for can never come."""
-
-    def close(self) -> None:
-        """The run is over; end the world if it was made for this run alone."""
 
 
 @dataclass(slots=True)
@@ -105,31 +54,9 @@ class _Job:
     request: JobResources
     priority: int
     worker: str | None = None
-    future: Future | None = None
+    future: Future[Any] | None = None
     #: The jobs that have or will have the same grant, this one included, in their order.
     queue: deque[str] = field(default_factory=deque)
-
-
-class Durations:
-    """How long jobs of a kind take, and so how many are worth sending ahead."""
-
-    def __init__(self) -> None:
-        self._mean_s: dict[str, float] = {}
-
-    def note(self, kind: str, duration_s: float) -> None:
-        """Take in the duration of a job, in seconds; the last ones count most."""
-        self._mean_s[kind] = duration_s + 0.7 * (self._mean_s.get(kind, duration_s) - duration_s)
-
-    def jobs_ahead(self, kind: str) -> int:
-        """Return how many further jobs of a kind may wait on a worker for one to end.
-
-        >>> durations = Durations()
-        >>> durations.note("blink", 0.02), durations.note("think", 60.0)
-        (None, None)
-        >>> durations.jobs_ahead("blink"), durations.jobs_ahead("think"), durations.jobs_ahead("unknown")
-        (5, 0, 0)
-        """
-        return min(int(_AHEAD_S / max(self._mean_s.get(kind, _AHEAD_S * 2), 0.001)), _MAX_AHEAD)
 
 
 class Pool:
@@ -142,7 +69,7 @@ class Pool:
     on_outcome
         Called in the link's thread, once for each submitted job.
     on_broken
-        Called in the link's thread, once, if the scheduler is gone.
+        Called in the link's thread if the run cannot go on: the scheduler is gone, or a bug of ours.
     bind
         Whether jobs are pinned to their cores.
     """
@@ -151,7 +78,7 @@ class Pool:
         self,
         link: Link,
         on_outcome: Callable[[JobOutcome], None],
-        on_broken: Callable[[PoolError], None],
+        on_broken: Callable[[Exception], None],
         *,
         bind: bool,
     ) -> None:
@@ -178,7 +105,8 @@ class Pool:
 
     def submit(self, spec: JobSpec, request: JobResources, priority: int) -> None:
         """Queue a job. Its outcome is reported even if no worker can ever hold it."""
-        self._link.loop.call_soon_threadsafe(self._enqueue, spec, request, priority)
+        enqueue = self._guarded(lambda _: self._enqueue(spec, request, priority))
+        self._link.loop.call_soon_threadsafe(enqueue, None)
 
     def cancel(self) -> None:
         """Forget the queue and end all running jobs; returns when their processes are gone."""
@@ -195,21 +123,22 @@ class Pool:
         await self._wait_for_workers(world, timeout_s)
         infos = await client.run(runner.describe)
         for info in sorted(infos.values(), key=lambda i: i.name):
-            offer = {name: tuple(v) if isinstance(v, list) else v for name, v in info.offer.items()}
+            offer: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in info.offer.items()}
             self._infos[info.address] = info
             self._placement.add_worker(info.address, WorkerResources(**offer))
-        client.subscribe_topic(OUTCOME_TOPIC, self._on_outcome_event)
-        client.subscribe_topic("all", self._on_cluster_event)
+        client.subscribe_topic(OUTCOME_TOPIC, self._guarded(self._on_outcome_event))
+        client.subscribe_topic("all", self._guarded(self._on_cluster_event))
         await client.run_on_scheduler(rank_log.open_rank_log, context.run_dir)
         await client.run(runner.prepare, context)
         self._sweeper = asyncio.create_task(self._sweep())
         return {self._infos[address].name: offer for address, offer in self._placement.workers.items()}
 
     async def _wait_for_workers(self, world: World, timeout_s: float) -> None:
+        scheduler: Any = self._link.client.scheduler
         n_workers, deadline = world.n_workers, time.monotonic() + timeout_s
         while True:
             world.check()
-            workers = (await self._link.client.scheduler.identity())["workers"]
+            workers = (await scheduler.identity())["workers"]
             if len(workers) >= n_workers:
                 return
             if time.monotonic() > deadline:
@@ -223,10 +152,11 @@ class Pool:
     def _enqueue(self, spec: JobSpec, request: JobResources, priority: int) -> None:
         refusal = self._placement.refusal(request)
         if self._closed or refusal is not None:
-            reason = "" if refusal is None else three_part_message(
-                refusal.happened, seen=refusal.seen, next_step=refusal.next_step
-            )
-            self._on_outcome(JobOutcome(spec.key, OutcomeKind.CANCELLED if self._closed else OutcomeKind.FAILED, reason=reason))
+            reason = ""
+            if refusal is not None:
+                reason = three_part_message(refusal.happened, seen=refusal.seen, next_step=refusal.next_step)
+            kind = OutcomeKind.CANCELLED if self._closed else OutcomeKind.FAILED
+            self._on_outcome(JobOutcome(spec.key, kind, reason=reason))
             return
         self._jobs[spec.key] = _Job(spec, request, priority)
         self._placement.enqueue(spec.key, request, priority)
@@ -236,9 +166,9 @@ class Pool:
         """Place once for all that happens in this turn of the loop."""
         if not self._pump_is_due:
             self._pump_is_due = True
-            self._link.loop.call_soon(self._pump)
+            self._link.loop.call_soon(self._guarded(self._pump), None)
 
-    def _pump(self) -> None:
+    def _pump(self, _: None) -> None:
         self._pump_is_due = False
         for assignment in self._placement.assignments():
             self._start(assignment, deque(), after="")
@@ -272,6 +202,18 @@ class Pool:
             if assignment is None:
                 return
             self._start(assignment, queue, after)
+
+    def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Return an event handler whose errors break the run, instead of leaving it to wait for ever."""
+
+        def guarded(event: Any) -> None:
+            try:
+                handler(event)
+            except Exception as error:  # noqa: BLE001 - becomes the executor's error
+                _log.exception("in %s", handler.__name__)
+                self._on_broken(error)
+
+        return guarded
 
     def _on_outcome_event(self, event: tuple[float, dict[str, Any]]) -> None:
         self._finish(JobOutcome.from_wire(event[1]["outcome"]))

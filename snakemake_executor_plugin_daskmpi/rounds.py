@@ -28,7 +28,7 @@ _SUBSAMPLE = 1000
 def lighten(workflow: WorkflowExecutorInterface) -> str:
     """Lift the default limit of the running scheduler; return a line for the user, empty if nothing changed."""
     scheduler: Any = workflow.scheduler
-    limiter = getattr(scheduler, "job_rate_limiter", None)
+    limiter: Any = getattr(scheduler, "job_rate_limiter", None)
     limit = getattr(limiter, "_limit", None)
     if (getattr(limit, "max_jobs", 0), getattr(limit, "timespan", 0)) != _DEFAULT_LIMIT:
         return ""

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.link import Link
 from snakemake_executor_plugin_daskmpi.messages import exit_text
-from snakemake_executor_plugin_daskmpi.pool import Link
 from snakemake_executor_plugin_daskmpi.world import rank_log, roles, tuning
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class LocalWorld:
     _processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
-    def pids(self) -> set[int]:
+    def pids(self) -> frozenset[int]:
         """The processes that are the world, for telling them from those of local rules."""
-        return {process.pid for process in self._processes}
+        return frozenset(process.pid for process in self._processes)
 
     def check(self) -> None:
         """Raise a LaunchError if one of the processes has ended already."""

@@ -106,7 +106,7 @@ def _main(connection: Connection) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         processes.end_with_parent(signal.SIGTERM)
         processes.adopt_orphans()
-        with open(os.devnull, "rb") as nothing:
+        with Path(os.devnull).open("rb") as nothing:
             os.dup2(nothing.fileno(), 0)
         environment.scrub(os.environ)
         _Forkserver(connection).serve()

@@ -94,10 +94,11 @@ def memory_mb(environ: Mapping[str, str], n_cores: int, host_mb: int, share: Sha
     24000
     """
     if "SLURM_STEP_ID" in environ:
-        if per_cpu := roles.slurm_value(environ, "SLURM_MEM_PER_CPU"):
-            return int(per_cpu) * n_cores
-        if per_node := roles.slurm_value(environ, "SLURM_MEM_PER_NODE"):
-            return int(per_node) // share.of
+        # 0 stands for all of the node's memory.
+        if per_cpu := int(roles.slurm_value(environ, "SLURM_MEM_PER_CPU") or 0):
+            return per_cpu * n_cores
+        if per_node := int(roles.slurm_value(environ, "SLURM_MEM_PER_NODE") or 0):
+            return per_node // share.of
     return int(host_mb * _OFFERED_PART_OF_MEMORY) // share.of
 
 
@@ -131,7 +132,7 @@ def gpus_of(asked: str | None, environ: Mapping[str, str], share: Share) -> tupl
     for name in ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS"):
         if name in environ:
             ids = _ids(environ[name])
-            if "SLURM_GPUS_PER_TASK" in environ:
+            if roles.slurm_value(environ, "SLURM_GPUS_PER_TASK") is not None:
                 return ids
             # Unlike cores, a GPU is never given to two workers.
             return tuple(share.slice_of(ids)) if len(ids) >= share.of else ids[share.index : share.index + 1]

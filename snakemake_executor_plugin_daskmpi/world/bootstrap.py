@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi.errors import WorldError
-from snakemake_executor_plugin_daskmpi.pool import Link
+from snakemake_executor_plugin_daskmpi.link import Link
 from snakemake_executor_plugin_daskmpi.worker import environment, forkserver, limits, runner
 from snakemake_executor_plugin_daskmpi.world import processes, rank_log, roles, tuning
 
@@ -51,6 +51,11 @@ class MpiWorld:
     n_workers: int
     #: One line for the user.
     description: str
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """None: the other ranks are not our children."""
+        return frozenset()
 
     def check(self) -> None:
         """Nothing to check: a rank that dies before the world has met takes it along."""

@@ -10,9 +10,12 @@ import contextlib
 import ctypes
 import os
 import signal
+import time
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+#: Seconds after which a process that SIGKILL does not end is given up; arbitrary.
+_UNKILLABLE_S = 5.0
 
 
 def end_with_parent(number: int) -> None:
@@ -49,16 +52,21 @@ def kill_descendants(keep: frozenset[int] | set[int] = frozenset()) -> None:
     """Kill and reap all descendants of this process, except those that descend from some to keep.
 
     For a process that adopts orphans: none escapes by leaving its session. In rounds, since
-    the children of a killed process come to this one.
+    the children of a killed process come to this one. What cannot be killed (it waits for a dead
+    file system, or belongs to another user) is given up after some seconds.
     """
-    me = os.getpid()
-    while victims := [pid for pid in _children_of(me) if pid not in keep]:
+    deadline = time.monotonic() + _UNKILLABLE_S
+    while victims := [pid for pid in _children_of(os.getpid()) if pid not in keep]:
         for pid in victims:
             for descendant in (*_descendants_of(pid), pid):
                 send(descendant, signal.SIGKILL)
         for pid in victims:
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+                os.waitpid(pid, os.WNOHANG)
+        if time.monotonic() > deadline:
+            return
+        # A killed process is gone within microseconds, unless the machine is overloaded.
+        time.sleep(0.0005)
 
 
 def redirect_output(log: str) -> None:

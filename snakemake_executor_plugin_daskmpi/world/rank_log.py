@@ -18,7 +18,16 @@ from pathlib import Path
 from snakemake_executor_plugin_daskmpi.world.roles import Role
 
 #: Loggers that write to the rank's log instead of the terminal on every rank.
-_QUIETED = ("distributed", "dask", "dask_mpi", "tornado", "asyncio", "bokeh", "snakemake_executor_plugin_daskmpi")
+_QUIETED = (
+    "distributed",
+    "dask",
+    "dask_mpi",
+    "tornado",
+    "asyncio",
+    "bokeh",
+    "py.warnings",
+    "snakemake_executor_plugin_daskmpi",
+)
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _memory: logging.handlers.MemoryHandler | None = None
@@ -33,7 +42,7 @@ def quiet(name: str, role: Role) -> None:
     if _memory is None:
         # flushLevel above CRITICAL and no target: it just keeps.
         _memory = logging.handlers.MemoryHandler(capacity=10_000, flushLevel=100)
-    known = [n for n in logging.root.manager.loggerDict if n.partition(".")[0] in _QUIETED]
+    known = [n for n in logging.root.manager.loggerDict if n.partition(".")[0] in _QUIETED or n in _QUIETED]
     for logger_name in {*known, *_QUIETED}:
         logger = logging.getLogger(logger_name)
         logger.handlers.clear()

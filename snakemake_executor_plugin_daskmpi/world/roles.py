@@ -72,6 +72,8 @@ def seat_of(environ: Mapping[str, str]) -> Seat | None:
     for rank_name, size_name, said_by in _SEAT_VARIABLES:
         if rank_name in environ and size_name in environ and (said_by != "srun" or in_step):
             by = "srun" if in_step else said_by
+            if int(environ[size_name]) == 1 and "SLURM_STEP_ID" in environ:
+                return None
             return Seat(int(environ[rank_name]), int(environ[size_name]), by)
     return None
 

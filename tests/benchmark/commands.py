@@ -79,7 +79,7 @@ def mpiexec_command(ranks: int) -> list[str]:
 def started(command: list[str], directory: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in a directory, its output in a file there; if it still runs at the end, it is ended."""
     with (directory / LOG).open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - the commands of this folder
+        process = subprocess.Popen(
             command, cwd=directory, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     try:

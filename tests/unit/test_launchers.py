@@ -1,0 +1,90 @@
+"""Launchers: the command that starts the ranks, and this process giving way to it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.launch.launchers import LAUNCHED, mpiexec_command, mpiexec_of, run_under_mpiexec
+from snakemake_executor_plugin_daskmpi.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Says what it was started with, an argument a line.
+MPIEXEC = f"""#!/bin/sh
+printf '%s\\n' "{LAUNCHED}=${LAUNCHED}" "$@"
+exit 7
+"""
+
+
+def make_mpiexec(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    script = folder / "mpiexec"
+    script.write_text(MPIEXEC)
+    script.chmod(0o755)
+    return script
+
+
+def test_the_command_names_the_number_of_ranks_before_the_program():
+    command = mpiexec_command(["mpiexec", "--oversubscribe"], 5, ["python", "-m", "snakemake", "it's all"])
+    assert command == ["mpiexec", "--oversubscribe", "-n", "5", "python", "-m", "snakemake", "it's all"]
+
+
+def test_the_mpiexec_that_is_asked_for_is_taken_with_its_options(tmp_path):
+    beside = make_mpiexec(tmp_path)
+    asked = "'/opt/my mpi/mpiexec' --oversubscribe"
+    assert mpiexec_of(asked, str(beside.parent / "python"), {}) == ["/opt/my mpi/mpiexec", "--oversubscribe"]
+
+
+def test_the_mpiexec_beside_python_comes_before_the_one_on_path(tmp_path):
+    beside, other = make_mpiexec(tmp_path / "venv"), make_mpiexec(tmp_path / "other")
+    environ = {"PATH": str(other.parent)}
+    assert mpiexec_of(None, str(beside.parent / "python"), environ) == [str(beside)]
+
+
+def test_without_one_beside_python_the_mpiexec_on_path_is_taken(tmp_path):
+    other = make_mpiexec(tmp_path / "other")
+    environ = {"PATH": f"{tmp_path}:{other.parent}"}
+    assert mpiexec_of(None, str(tmp_path / "venv/python"), environ) == [str(other)]
+
+
+def test_without_any_mpiexec_the_user_is_told_how_to_get_one(tmp_path):
+    with pytest.raises(LaunchError, match=r"^There is no mpiexec\.") as raised:
+        mpiexec_of(None, str(tmp_path / "venv/python"), {"PATH": str(tmp_path)})
+    assert str(raised.value).endswith(
+        "\n  Next: pip install 'snakemake-executor-plugin-daskmpi[mpich]', or name one with --daskmpi-mpiexec."
+    )
+
+
+def test_this_process_becomes_mpiexec_with_the_same_command_line_after_it_has_let_go(tmp_path):
+    program = (
+        "from snakemake_executor_plugin_daskmpi.launch.launchers import launch\n"
+        "from snakemake_executor_plugin_daskmpi.settings import Settings\n"
+        f"settings = Settings(launcher='mpiexec', workers=3, mpiexec='{make_mpiexec(tmp_path)} -v')\n"
+        "launch(settings, lambda: print('let go'))"
+    )
+    environ = {name: value for name, value in os.environ.items() if name != LAUNCHED}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", program, "all", "--cores", "2"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ,
+    )
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 7
+    before_program, _, after_program = said.partition(program)
+    assert before_program.splitlines() == ["let go", f"{LAUNCHED}=1", "-v", "-n", "5", sys.executable, "-P", "-c"]
+    assert after_program.split() == ["all", "--cores", "2"]
+
+
+def test_a_process_that_mpiexec_started_never_starts_another(monkeypatch):
+    monkeypatch.setenv(LAUNCHED, "1")
+    with pytest.raises(LaunchError, match="not as a rank of an MPI world") as raised:
+        run_under_mpiexec(Settings(), lambda: pytest.fail("let go of what is still needed"))
+    assert "--daskmpi-mpiexec" in str(raised.value).rpartition("\n  Next: ")[2]

@@ -1,0 +1,193 @@
+"""Which module may know which: the order of the package, and the limits of its files.
+
+An import counts wherever it stands: at the top, in a function, or under ``TYPE_CHECKING``, since a module knows what
+it names. Only one thing depends on the place: slow packages are never imported at the top.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+import snakemake_executor_plugin_daskmpi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = "snakemake_executor_plugin_daskmpi"
+FOLDER = Path(snakemake_executor_plugin_daskmpi.__file__).parent
+
+#: Bottom first. A module imports from lines above its own, never from its own line.
+LAYERS = (
+    # what everyone may raise
+    {"errors"},
+    # the vocabulary
+    {"settings", "resources", "messages"},
+    # one thing each, and pure or close to it
+    {"body", "capacity", "durations", "failure", "link", "refusal", "rounds", "worker.environment"}
+    | {"world.processes", "world.roles", "world.tuning"},
+    {"shelves", "worker.child", "worker.limits", "world.rank_log"},
+    # a worker from the inside out; placement is rank 1's
+    {"placement", "worker.forkserver"},
+    {"worker.runner"},
+    # rank 1's view of all workers
+    {"pool"},
+    # ways to become one world
+    {"launch.local", "world.bootstrap", "world.serve"},
+    {"launch.launchers"},
+    # what Snakemake calls
+    {"executor"},
+    {"__init__"},
+)
+#: Folders hold modules and nothing else.
+EMPTY = {"launch.__init__", "worker.__init__", "world.__init__"}
+
+LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names} | dict.fromkeys(EMPTY, 0)
+
+#: Who may import what takes long, starts MPI, or is not made for us, and that only inside functions.
+IMPORTERS = {
+    "distributed": {"link", "pool", "world.bootstrap", "world.serve", "launch.local"},
+    "dask": {"world.tuning", "world.bootstrap"},
+    "dask_mpi": {"world.bootstrap"},
+    "mpi4py": {"world.bootstrap"},
+    "snakemake": {"body", "worker.child", "worker.forkserver", "world.serve"},
+    "cloudpickle": {"body"},
+    "psutil": {"executor", "worker.limits", "world.bootstrap"},
+}
+
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 50
+
+
+class Import(NamedTuple):
+    """One import of one module."""
+
+    name: str
+    #: Whether it runs when the importing module is imported.
+    at_import: bool
+
+
+def source_of(module: str) -> str:
+    return FOLDER.joinpath(*module.split(".")).with_suffix(".py").read_text()
+
+
+def imports_of(source: str, names: set[str]) -> Iterator[Import]:
+    """Yield what a source imports; of the package itself, the module without the package's name."""
+    tree = ast.parse(source)
+    late = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)]
+    late += [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
+    deferred = {id(child) for node in late for child in ast.walk(node)}
+    for node in ast.walk(tree):
+        for full in _imported(node):
+            name = full.removeprefix(f"{PACKAGE}.") if full != PACKAGE else "__init__"
+            while full.startswith(f"{PACKAGE}.") and name not in names and "." in name:
+                name = name.rpartition(".")[0]  # a name in a module
+            yield Import(name, id(node) not in deferred)
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "a relative import"
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
+
+
+def layer_violations(module: str, source: str) -> list[str]:
+    """Return the imports of a module from its own layer or one above it."""
+    own = LAYER_OF[module]
+    inside = {i.name for i in imports_of(source, set(LAYER_OF)) if i.name in LAYER_OF}
+    return [f"{module} ({own}) imports {n} ({LAYER_OF[n]})" for n in sorted(inside) if LAYER_OF[n] >= own]
+
+
+def importer_violations(module: str, source: str) -> list[str]:
+    """Return the imports of packages that a module must not import, or not at its top."""
+    found = []
+    for imported in imports_of(source, set(LAYER_OF)):
+        package = imported.name.partition(".")[0]
+        if package in IMPORTERS and module not in IMPORTERS[package]:
+            found.append(f"{module} imports {package}")
+        elif package in IMPORTERS and imported.at_import:
+            found.append(f"{module} imports {package} at its top")
+    return found
+
+
+def modules() -> list[str]:
+    """Return the package's modules, ``world.roles`` for ``world/roles.py``."""
+    return sorted(".".join(p.relative_to(FOLDER).with_suffix("").parts) for p in FOLDER.rglob("*.py"))
+
+
+def test_every_module_has_a_layer():
+    assert set(modules()) == set(LAYER_OF), "give new modules a layer in this test, and forget old ones"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_imports_only_from_layers_below_its_own(module):
+    assert layer_violations(module, source_of(module)) == []
+
+
+@pytest.mark.parametrize("module", modules())
+def test_slow_packages_are_imported_by_few_and_only_when_needed(module):
+    assert importer_violations(module, source_of(module)) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "violations"),
+    [
+        ("pool", f"from {PACKAGE}.worker import runner", []),
+        ("pool", f"from {PACKAGE} import messages", []),
+        ("pool", f"from {PACKAGE}.messages import JobSpec", []),
+        ("pool", f"from {PACKAGE}.executor import Executor", ["pool (6) imports executor (9)"]),
+        ("pool", f"def f():\n    import {PACKAGE}.executor", ["pool (6) imports executor (9)"]),
+        ("messages", f"from {PACKAGE} import settings", ["messages (1) imports settings (1)"]),
+        ("errors", f"import {PACKAGE}", ["errors (0) imports __init__ (10)"]),
+    ],
+)
+def test_the_layers_are_told_apart_whatever_an_import_looks_like(module, line, violations):
+    assert layer_violations(module, line) == violations
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "violations"),
+    [
+        ("pool", "async def f():\n    from distributed import Client", []),
+        ("pool", "if TYPE_CHECKING:\n    from distributed import Client", []),
+        ("pool", "import distributed.client", ["pool imports distributed at its top"]),
+        ("pool", "def f():\n    from mpi4py import MPI", ["pool imports mpi4py"]),
+        ("executor", "from snakemake import jobs", ["executor imports snakemake"]),
+        ("executor", "from snakemake_interface_executor_plugins import jobs", []),
+    ],
+)
+def test_a_slow_import_in_the_wrong_place_is_found(module, line, violations):
+    assert importer_violations(module, line) == violations
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_says_what_it_is_for(module):
+    docstring = ast.get_docstring(ast.parse(source_of(module)))
+    assert docstring
+    if module not in EMPTY | {"__init__"}:
+        assert "\nRuns on: " in docstring, "say where it runs"
+        assert "\nCalled by: " in docstring, "say who calls it"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_file_is_one_thing(module):
+    lines = len(source_of(module).splitlines())
+    assert lines <= MAX_FILE_LINES
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_function_is_one_thing(module):
+    functions = (n for n in ast.walk(ast.parse(source_of(module))) if isinstance(n, FUNCTIONS))
+    lengths = [(function.name, 1 + (function.end_lineno or 0) - function.lineno) for function in functions]
+    assert [(name, length) for name, length in lengths if length > MAX_FUNCTION_LINES] == []
+
+
+def test_no_module_is_a_drawer_for_everything():
+    assert not {name.rpartition(".")[2] for name in modules()} & {"utils", "util", "helpers", "common", "misc"}

@@ -1,0 +1,89 @@
+"""Messages: what crosses between rank 1 and the workers arrives as it was sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import signal
+import types
+import typing
+from typing import Any
+
+import pytest
+
+from snakemake_executor_plugin_daskmpi.messages import (
+    Grant,
+    JobOutcome,
+    JobSpec,
+    OutcomeKind,
+    RunContext,
+    WorkerInfo,
+    exit_text,
+)
+
+#: A value of each type, different from every default.
+SAMPLES = {
+    str: "a line\nΔ",
+    int: 3,
+    float: 1.5,
+    bool: True,
+    bytes: b"\0packed",
+    OutcomeKind: OutcomeKind.LOST,
+    tuple[int, ...]: (0, 1),
+    tuple[str, ...]: ("GPU-a",),
+    tuple[tuple[str, str], ...]: (("A", "1"),),
+    dict[str, Any]: {"cores": (0, 1)},
+}
+
+
+def filled(message: type, **values: Any) -> Any:
+    """Return a message with a value in each field."""
+    kinds = typing.get_type_hints(message)
+    some = {
+        name: SAMPLES[kind.__args__[0] if isinstance(kind, types.UnionType) else kind] for name, kind in kinds.items()
+    }
+    return message(**(some | values))
+
+
+MESSAGES = [filled(message) for message in (RunContext, JobSpec, Grant, JobOutcome, WorkerInfo)]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_survives_pickling_with_all_its_fields(message):
+    assert pickle.loads(pickle.dumps(message)) == message
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_cannot_be_changed(message):
+    for field in dataclasses.fields(message):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(message, field.name, None)
+
+
+@pytest.mark.parametrize("kind", OutcomeKind)
+def test_an_outcome_survives_the_wire(kind):
+    for outcome in (filled(JobOutcome, kind=kind), JobOutcome("run-1", kind)):
+        arrived = JobOutcome.from_wire(json.loads(json.dumps(outcome.to_wire())))
+        assert arrived == outcome
+        assert arrived.kind is kind
+
+
+def test_an_outcome_on_the_wire_is_made_of_plain_values():
+    wires = [filled(JobOutcome).to_wire(), JobOutcome("run-1", OutcomeKind.OK).to_wire()]
+    assert {type(value) for wire in wires for value in wire.values()} <= {str, int, float, type(None)}
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "number", "text"),
+    [
+        (0, None, "exit code 0"),
+        (137, None, "exit code 137"),
+        (None, None, "no exit code"),
+        (None, signal.SIGTERM, "signal SIGTERM"),
+        (1, signal.SIGSEGV, "signal SIGSEGV"),
+        (None, 250, "signal 250"),
+    ],
+)
+def test_an_end_is_told_in_words_and_signals_by_name(exit_code, number, text):
+    assert exit_text(exit_code, number) == text

@@ -1,0 +1,65 @@
+"""Resources: what a rule's words ask for, and whether a worker has it."""
+
+from __future__ import annotations
+
+import pytest
+
+from snakemake_executor_plugin_daskmpi.resources import (
+    UNLIMITED_DISK_MB,
+    JobResources,
+    WorkerResources,
+    fits,
+    foreign_resources,
+    shortfalls,
+)
+
+
+@pytest.mark.parametrize(
+    ("resources", "asked"),
+    [
+        ({}, JobResources(cores=0)),
+        ({"_cores": 1, "_nodes": 1}, JobResources(cores=1)),
+        ({"_cores": 0}, JobResources(cores=0)),
+        ({"_cores": 2, "mem_mb": 1000, "disk_mb": 50000}, JobResources(cores=2, mem_mb=1000, disk_mb=50000)),
+        ({"_cores": 1, "mem_mb": 1000.7}, JobResources(mem_mb=1000)),
+        ({"_cores": 1, "mem_mb": "<TBD>", "disk_mb": None}, JobResources()),
+        ({"_cores": 1, "gpu": True}, JobResources()),
+        ({"_cores": 1, "gpu": 2, "gpus": 3}, JobResources(gpus=2)),
+        ({"_cores": 1, "gpu": 0, "gpus": 3}, JobResources(gpus=3)),
+        ({"_cores": 1, "nvidia_gpu": 1}, JobResources(gpus=1)),
+        ({"_cores": 1, "runtime": 90}, JobResources(runtime_min=90)),
+        ({"_cores": 1, "runtime": 0}, JobResources(runtime_min=None)),
+        ({"_cores": 1, "tmpdir": "/tmp", "licences": 3}, JobResources()),  # noqa: S108 - an example
+    ],
+)
+def test_a_jobs_resources_are_read(resources, asked):
+    assert JobResources.of(resources) == asked
+
+
+WORKER = WorkerResources(cores=(4, 5), mem_mb=8000, disk_mb=1000, gpus=("0",))
+
+
+@pytest.mark.parametrize(
+    ("job", "lacking"),
+    [
+        (JobResources(), []),
+        (JobResources(cores=0), []),
+        (JobResources(cores=2, mem_mb=8000, disk_mb=1000, gpus=1, runtime_min=10**6), []),
+        (JobResources(cores=3), [("threads", 3, 2)]),
+        (JobResources(mem_mb=8001), [("mem_mb", 8001, 8000)]),
+        (JobResources(disk_mb=5000, gpus=2), [("disk_mb", 5000, 1000), ("gpu", 2, 1)]),
+    ],
+)
+def test_what_an_idle_worker_lacks_for_a_job_is_told(job, lacking):
+    assert shortfalls(job, WORKER) == lacking
+    assert fits(job, WORKER) == (not lacking)
+
+
+def test_a_worker_of_unlimited_scratch_space_lacks_none():
+    assert fits(JobResources(disk_mb=10**9), WorkerResources((0,), 0, UNLIMITED_DISK_MB))
+
+
+def test_resources_that_steer_other_executors_are_told_from_those_that_act_here():
+    acting = {"mem_mb", "disk_mb", "runtime", "gpu", "gpus", "nvidia_gpu", "tmpdir", "_cores", "_nodes"}
+    foreign = {"slurm_partition", "slurm_extra", "mpi", "tasks", "constraint", "qos", "lsf_queue", "k8s_node_selector"}
+    assert foreign_resources(acting | foreign | {"licences"}) == foreign

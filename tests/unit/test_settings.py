@@ -1,0 +1,135 @@
+"""Settings: what Snakemake's argument builder makes of them, and what it says of values that cannot be."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+import types
+import typing
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+from snakemake_interface_executor_plugins.registry.plugin import Plugin
+
+from snakemake_executor_plugin_daskmpi import Executor, common_settings, settings
+from snakemake_executor_plugin_daskmpi.errors import SettingsError
+from snakemake_executor_plugin_daskmpi.settings import BINDINGS, LAUNCHERS, Settings
+
+FIELDS = dataclasses.fields(Settings)
+
+
+def flag(name: str) -> str:
+    return "--daskmpi-" + name.replace("_", "-")
+
+
+def parsed(*command_line: str) -> Settings:
+    """Return what Snakemake makes of a command line."""
+    plugin = Plugin(Executor, common_settings, _executor_settings_cls=Settings, _name="daskmpi")
+    parser = ArgumentParser()
+    plugin.register_cli_args(parser, "executor")
+    return plugin.get_settings(parser.parse_args(command_line))
+
+
+def test_the_source_keeps_its_annotations_as_types():
+    tree = ast.parse(Path(settings.__file__).read_text())
+    assert "__future__" not in {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+class TestEachField:
+    def test_it_has_a_type_that_the_argument_builder_understands(self, field):
+        assert not isinstance(field.type, str | types.UnionType)
+        assert field.type is bool or typing.get_origin(field.type) is typing.Union
+
+    def test_it_has_a_help_text_of_whole_sentences(self, field):
+        assert re.fullmatch(r"['A-Z].*\.", field.metadata["help"])
+
+    def test_its_help_text_has_no_percent_sign_which_argparse_would_expand(self, field):
+        assert "%" not in field.metadata["help"]
+
+    def test_it_says_what_its_value_is(self, field):
+        assert (field.type is bool) != ("metavar" in field.metadata)
+
+    def test_it_has_a_default(self, field):
+        assert field.default is not dataclasses.MISSING
+
+    def test_it_can_be_written_back_if_it_is_parsed(self, field):
+        assert ("parse_func" in field.metadata) == ("unparse_func" in field.metadata)
+
+    def test_a_boolean_is_false_by_default(self, field):
+        if field.type is bool:
+            assert field.default is False
+
+
+def test_help_texts_name_flags_that_exist():
+    texts = " ".join(field.metadata["help"] for field in FIELDS)
+    assert set(re.findall(r"--daskmpi-[a-z-]*[a-z]", texts)) <= {flag(field.name) for field in FIELDS}
+
+
+def test_an_empty_command_line_gives_the_defaults():
+    assert parsed() == Settings()
+
+
+def test_each_flag_reaches_its_field():
+    line = "--daskmpi-launcher mpiexec --daskmpi-workers 3 --daskmpi-cores 4 --daskmpi-mem-mb 8000 --daskmpi-disk-mb 9 "
+    line += "--daskmpi-gpus 0,1 --daskmpi-bind cores --daskmpi-no-warm --daskmpi-startup-timeout 60"
+    assert parsed(*line.split(), "--daskmpi-mpiexec", "mpiexec -v") == Settings(
+        launcher="mpiexec",
+        workers=3,
+        cores=4,
+        mem_mb=8000,
+        disk_mb=9,
+        gpus="0,1",
+        bind="cores",
+        no_warm=True,
+        mpiexec="mpiexec -v",
+        startup_timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "typo", "meant"),
+    [("launcher", "lokal", "local"), ("launcher", "mpiexc", "mpiexec"), ("bind", "core", "cores")],
+)
+def test_a_typo_is_answered_with_the_word_meant(name, typo, meant):
+    with pytest.raises(SettingsError, match=rf"^{flag(name)} cannot be '{typo}'. Did you mean {meant}\?") as raised:
+        parsed(flag(name), typo)
+    choices = ", ".join(LAUNCHERS if name == "launcher" else BINDINGS)
+    assert str(raised.value).endswith(f"\n  Next: {flag(name)} with one of: {choices}.")
+
+
+def test_a_word_that_is_like_none_is_answered_with_all():
+    with pytest.raises(SettingsError, match=r"^--daskmpi-launcher cannot be 'kubernetes'.\n  Next: ") as raised:
+        Settings(launcher="kubernetes").check()
+    assert "Did you mean" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["workers", "cores", "mem_mb", "startup_timeout"])
+def test_one_is_enough(name):
+    Settings(**{name: 1}).check()
+
+
+@pytest.mark.parametrize("value", [0, -1])
+@pytest.mark.parametrize("name", ["workers", "cores", "mem_mb", "startup_timeout"])
+def test_a_number_below_one_is_refused(name, value):
+    with pytest.raises(SettingsError, match=f"^{flag(name)} cannot be {value}.") as raised:
+        Settings(**{name: value}).check()
+    assert str(raised.value).endswith(f"\n  Next: {flag(name)} 1 or more, or leave it out.")
+
+
+def test_scratch_space_can_be_zero_but_not_less():
+    Settings(disk_mb=0).check()
+    with pytest.raises(SettingsError, match=r"^--daskmpi-disk-mb cannot be -1\."):
+        Settings(disk_mb=-1).check()
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("bind", BINDINGS)
+def test_each_choice_can_be_made(launcher, bind):
+    Settings(launcher=launcher, bind=bind).check()
+
+
+def test_nothing_set_is_nothing_wrong():
+    Settings(**{field.name: None for field in FIELDS if field.type is not bool}).check()
