@@ -68,7 +68,14 @@ def mpiexec_of(asked: str | None, python: str, environ: Mapping[str, str]) -> li
         If there is none.
     """
     if asked:
-        return shlex.split(asked)
+        command = shlex.split(asked)
+        if shutil.which(command[0], path=environ.get("PATH")) is None:
+            raise LaunchError(
+                f"There is no {command[0]}, or it cannot be executed.",
+                seen=f"--daskmpi-mpiexec is {asked!r}.",
+                next_step="name an mpiexec that exists, or leave --daskmpi-mpiexec out.",
+            )
+        return command
     beside = Path(python).parent / "mpiexec"
     found = str(beside) if beside.exists() else shutil.which("mpiexec", path=environ.get("PATH"))
     if found is None:
