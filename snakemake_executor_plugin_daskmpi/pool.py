@@ -242,12 +242,12 @@ class Pool:
         info = self._infos.pop(address)
         _log.error("%s on %s was lost", info.name, info.host)
         self._placement.remove_worker(address)
-        for key in [key for key, job in self._jobs.items() if job.worker == address]:
-            job = self._jobs[key]
-            if job.queue[0] != key:
-                # It waited there for its turn, and has not run.
-                self._wait_again(key, job)
-                continue
+        there = {key: job for key, job in self._jobs.items() if job.worker == address}
+        waiting = {key: job for key, job in there.items() if job.queue[0] != key}
+        for key, job in waiting.items():
+            self._wait_again(key, job)
+        for key in there.keys() - waiting.keys():
+            there[key].queue.clear()
             reason = f"worker {info.name} on {info.host} died while running it"
             self._finish(JobOutcome(key, OutcomeKind.LOST, worker=info.name, host=info.host, reason=reason))
         for key in self._placement.unplaceable():
@@ -256,10 +256,10 @@ class Pool:
             self._finish(JobOutcome(key, OutcomeKind.FAILED, reason=reason))
 
     def _wait_again(self, key: str, job: _Job) -> None:
-        """Put a job that was sent to a worker, but cannot have started there, back into the queue."""
+        """Put a job that was sent to a worker, and waited there for its turn, back into the queue."""
         if job.future is not None:
             job.future.release()
-        job.worker = job.future = None
+        job.worker, job.future, job.queue = None, None, deque()
         self._placement.enqueue(key, job.request, job.priority)
         self._pump_soon()
 

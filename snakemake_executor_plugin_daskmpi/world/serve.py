@@ -10,6 +10,7 @@ end of stdin is the order to end: however the client dies, nothing of its world 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -23,10 +24,13 @@ from snakemake_executor_plugin_daskmpi.worker import environment, forkserver, li
 from snakemake_executor_plugin_daskmpi.world import rank_log, roles, tuning
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from multiprocessing.connection import Connection
 
 _log = logging.getLogger(__name__)
 
+#: Seconds that Dask has for an orderly end once the client is gone.
+_ORDERLY_END_S = 3.0
 #: The address of everything: a world without MPI has one host.
 _HOST = "127.0.0.1"
 
@@ -57,9 +61,13 @@ def _fork() -> tuple[int, Connection]:
 async def _scheduler() -> None:
     from distributed import Scheduler
 
-    async with Scheduler(host=_HOST, dashboard=False, dashboard_address=f"{_HOST}:0") as scheduler:
-        print(scheduler.address, flush=True)
-        await asyncio.wait([asyncio.create_task(scheduler.finished()), _end_of_stdin()], return_when="FIRST_COMPLETED")
+    async def serve() -> None:
+        async with Scheduler(host=_HOST, dashboard=False, dashboard_address=f"{_HOST}:0") as scheduler:
+            print(scheduler.address, flush=True)
+            await scheduler.finished()
+
+    if not await _until_abandoned(serve()):
+        os._exit(1)
 
 
 async def _worker(name: str, order: dict[str, Any], forkserver_pid: int, connection: Connection) -> None:
@@ -69,11 +77,33 @@ async def _worker(name: str, order: dict[str, Any], forkserver_pid: int, connect
     ours = runner.Runner(name, offer, connection, forkserver_pid)
     runner.install(ours)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end_now, ours)
-    with tempfile.TemporaryDirectory(prefix="daskmpi-") as scratch:
+
+    async def serve(scratch: str) -> None:
         options = tuning.worker_options(name, offer, scratch)
         async with Worker(order["address"], host=_HOST, dashboard=False, **options) as worker:
-            await asyncio.wait([asyncio.create_task(worker.finished()), _end_of_stdin()], return_when="FIRST_COMPLETED")
-    ours.close()
+            await worker.finished()
+
+    with tempfile.TemporaryDirectory(prefix="daskmpi-") as scratch:
+        orderly = await _until_abandoned(serve(scratch))
+        ours.close()
+    if not orderly:
+        os._exit(1)
+
+
+async def _until_abandoned(serving: Coroutine[Any, Any, None]) -> bool:
+    """Serve until that ends, or until whoever started this process is gone; say whether it was the former.
+
+    Dask itself would wait for ever for a scheduler that never comes (back).
+    """
+    task = asyncio.create_task(serving)
+    await asyncio.wait([task, _end_of_stdin()], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        await task
+        return True
+    # The client closes our stdin right after it has told the scheduler to end: leave time for that.
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.shield(task), _ORDERLY_END_S)
+    return task.done()
 
 
 def _end_of_stdin() -> asyncio.Future[None]:
