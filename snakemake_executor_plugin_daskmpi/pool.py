@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.durations import Durations
-from snakemake_executor_plugin_daskmpi.errors import PoolError, three_part_message
+from snakemake_executor_plugin_daskmpi.errors import PoolError
 from snakemake_executor_plugin_daskmpi.messages import (
     OUTCOME_TOPIC,
     Grant,
@@ -150,13 +150,11 @@ class Pool:
             await asyncio.sleep(0.05)
 
     def _enqueue(self, spec: JobSpec, request: JobResources, priority: int) -> None:
-        refusal = self._placement.refusal(request)
-        if self._closed or refusal is not None:
-            reason = ""
-            if refusal is not None:
-                reason = three_part_message(refusal.happened, seen=refusal.seen, next_step=refusal.next_step)
-            kind = OutcomeKind.CANCELLED if self._closed else OutcomeKind.FAILED
-            self._on_outcome(JobOutcome(spec.key, kind, reason=reason))
+        if self._closed:
+            self._on_outcome(JobOutcome(spec.key, OutcomeKind.CANCELLED))
+            return
+        if (refusal := self._placement.refusal(request)) is not None:
+            self._on_outcome(JobOutcome(spec.key, OutcomeKind.FAILED, reason=str(refusal)))
             return
         self._jobs[spec.key] = _Job(spec, request, priority)
         self._placement.enqueue(spec.key, request, priority)
@@ -252,8 +250,7 @@ class Pool:
             self._finish(JobOutcome(key, OutcomeKind.LOST, worker=info.name, host=info.host, reason=reason))
         for key in self._placement.unplaceable():
             refusal = self._placement.refusal(self._jobs[key].request)
-            reason = "no worker is left that could run it" if refusal is None else refusal.happened
-            self._finish(JobOutcome(key, OutcomeKind.FAILED, reason=reason))
+            self._finish(JobOutcome(key, OutcomeKind.FAILED, reason=str(refusal)))
 
     def _wait_again(self, key: str, job: _Job) -> None:
         """Put a job that was sent to a worker, and waited there for its turn, back into the queue."""

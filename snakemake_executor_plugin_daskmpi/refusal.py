@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.errors import three_part_message
 from snakemake_executor_plugin_daskmpi.resources import shortfalls
 
 if TYPE_CHECKING:
@@ -30,11 +31,15 @@ DEFAULT_SIZES = {"mem_mb": (1000, 8000), "disk_mb": (1000, 50000)}
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The three parts that errors.three_part_message takes."""
+    """Why no worker can hold a job, in the three parts of every message; ``str`` puts them together."""
 
     happened: str
     seen: str
     next_step: str
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return three_part_message(self.happened, seen=self.seen, next_step=self.next_step)
 
 
 def refusal_of(request: JobResources, offers: Sequence[WorkerResources]) -> Refusal | None:

@@ -12,6 +12,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ class LocalWorld:
     link: Link
     description: str
     _processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    #: Holds the workers' scratch, so that it goes even if a worker is killed.
+    _scratch: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def pids(self) -> frozenset[int]:
@@ -58,6 +61,8 @@ class LocalWorld:
         """End all processes of the world; kill what does not end in time."""
         self.link.end_world()
         _end(self._processes)
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
 
 def start_local_world(settings: Settings) -> LocalWorld:
@@ -67,6 +72,7 @@ def start_local_world(settings: Settings) -> LocalWorld:
 
     rank_log.quiet("rank 1", roles.Role.CLIENT)
     n_workers = settings.workers or 1
+    scratch = tempfile.TemporaryDirectory(prefix="daskmpi-", ignore_cleanup_errors=True)
     processes = [_start({"rank": 0})]
     try:
         address = _address_of(processes[0])
@@ -76,12 +82,14 @@ def start_local_world(settings: Settings) -> LocalWorld:
                 "address": address,
                 "share": (index, n_workers),
                 "settings": dataclasses.asdict(settings),
+                "scratch": scratch.name,
             }
             processes.append(_start(order))
         described = f"{n_workers} worker process{'es' * (n_workers > 1)} on this machine (--daskmpi-workers)"
-        return LocalWorld(n_workers, Link(address), described, processes)
+        return LocalWorld(n_workers, Link(address), described, processes, scratch)
     except BaseException:
         _end(processes)
+        scratch.cleanup()
         raise
 
 

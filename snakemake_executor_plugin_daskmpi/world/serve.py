@@ -16,7 +16,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.settings import Settings
@@ -36,7 +35,7 @@ _HOST = "127.0.0.1"
 
 
 def main(order: dict[str, Any]) -> None:
-    """Carry out an order: ``{"rank": 0}``, or ``{"rank", "address", "share", "settings"}`` for a worker."""
+    """Carry out an order: ``{"rank": 0}``, or for a worker ``{"rank", "address", "share", "settings", "scratch"}``."""
     role = roles.Role.of(order["rank"])
     name = f"rank {order['rank']}"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -78,14 +77,13 @@ async def _worker(name: str, order: dict[str, Any], forkserver_pid: int, connect
     runner.install(ours)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end_now, ours)
 
-    async def serve(scratch: str) -> None:
-        options = tuning.worker_options(name, offer, scratch)
+    async def serve() -> None:
+        options = tuning.worker_options(name, offer, order["scratch"])
         async with Worker(order["address"], host=_HOST, dashboard=False, **options) as worker:
             await worker.finished()
 
-    with tempfile.TemporaryDirectory(prefix="daskmpi-") as scratch:
-        orderly = await _until_abandoned(serve(scratch))
-        ours.close()
+    orderly = await _until_abandoned(serve())
+    ours.close()
     if not orderly:
         os._exit(1)
 

@@ -37,9 +37,14 @@ def test_the_command_names_the_number_of_ranks_before_the_program():
 
 
 def test_the_mpiexec_that_is_asked_for_is_taken_with_its_options(tmp_path):
-    beside = make_mpiexec(tmp_path)
-    asked = "'/opt/my mpi/mpiexec' --oversubscribe"
-    assert mpiexec_of(asked, str(beside.parent / "python"), {}) == ["/opt/my mpi/mpiexec", "--oversubscribe"]
+    beside, asked = make_mpiexec(tmp_path / "venv"), make_mpiexec(tmp_path / "my mpi")
+    command = mpiexec_of(f"'{asked}' --oversubscribe", str(beside.parent / "python"), {})
+    assert command == [str(asked), "--oversubscribe"]
+
+
+def test_an_mpiexec_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(LaunchError, match="leave --daskmpi-mpiexec out"):
+        mpiexec_of(f"{tmp_path}/mpiexec", str(make_mpiexec(tmp_path / "venv").parent / "python"), {})
 
 
 def test_the_mpiexec_beside_python_comes_before_the_one_on_path(tmp_path):
