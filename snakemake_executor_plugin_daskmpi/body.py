@@ -49,7 +49,10 @@ def obstacle(job: Any) -> str:
     deployment = {method.name.lower() for method in workflow.deployment_settings.deployment_method}
     reasons = (
         (job.is_cwl, "it runs a CWL tool"),
-        (job.rule.cache and workflow.enable_cache, "its output is cached between workflows"),
+        (
+            workflow.enable_cache and getattr(job.rule.cache, "output", job.rule.cache),
+            "its output is cached between workflows",
+        ),
         (job.is_pipe or job.is_service, "it is part of a pipe or service"),
         ("conda" in deployment and job.conda_env_spec, "it uses a conda environment"),
         ("apptainer" in deployment and job.container_img_url, "it uses a container"),
@@ -114,6 +117,7 @@ def load_workflow(packed: bytes) -> Workflow:
     )
     workflow.include(parts["snakefile"], overwrite_default_target=True, print_compilation=False)
     workflow.check()
+    _snakefile_globals.update(workflow.globals)
     for name in _JOB_SETTINGS:
         setattr(workflow, name, parts[name])
     # Here, jobs run where they are: what a local run evaluates, this process evaluates.
@@ -237,7 +241,12 @@ def _dumps(parts: dict[str, Any]) -> bytes:
     def reduced(obj: Any) -> Any:
         # An _IOFile drags its rule, and with it the whole workflow, along. Job.input goes
         # to bodies as plain strings too.
-        return (str, (str(obj),)) if isinstance(obj, _IOFile) else NotImplemented
+        if isinstance(obj, _IOFile):
+            return str, (str(obj),)
+        # Classes of the Snakefile say of no module that they are in it; the worker has them too.
+        if isinstance(obj, type) and obj.__module__ is None:
+            return _class_of_snakefile, (obj.__qualname__,)
+        return NotImplemented
 
     class Fast(pickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
@@ -252,6 +261,16 @@ def _dumps(parts: dict[str, Any]) -> bytes:
         return _pickled(Fast, parts)
     except Exception:  # noqa: BLE001 - a raise of the second attempt is the outcome
         return _pickled(Thorough, parts)
+
+
+#: In the forkserver: what the Snakefile defined.
+_snakefile_globals: dict[str, Any] = {}
+
+
+def _class_of_snakefile(name: str) -> type:
+    """Return a class that the Snakefile of this forkserver defined; KeyError if it did not."""
+    found: type = _snakefile_globals[name]
+    return found
 
 
 def _pickled(pickler: type[pickle.Pickler], obj: Any) -> bytes:

@@ -59,7 +59,7 @@ class Executor(RealExecutor):
             self._open()
 
     def _open(self) -> None:
-        _leave_on_sigterm()
+        _leave_on_signals()
         world: World = bootstrap.current_world() or launch(self._settings, self._before_exec)
         self._world = world
         started = dt.datetime.now().astimezone()
@@ -95,12 +95,13 @@ class Executor(RealExecutor):
 
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
         """Submit all jobs that are ready."""
-        _leave_on_sigterm()
+        _leave_on_signals()
         if not self._handed_over:
             self._handed_over = True
             if line := rounds.lighten(self.workflow):
                 self.logger.info(line)
-        super().run_jobs(jobs)
+        # Snakemake gives them in no order, and the first ones start while the others are being handed over.
+        super().run_jobs(sorted(jobs, key=lambda job: (-job.priority, -job.threads)))
 
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submit one job."""
@@ -155,7 +156,10 @@ class Executor(RealExecutor):
             self.report_job_success(info)
         elif outcome.kind is not OutcomeKind.CANCELLED:
             logs = [os.path.relpath(spec.log)] if Path(spec.log).exists() else []
-            self.report_job_error(info, msg=failure.text(outcome, info.job, spec), aux_logs=logs)
+            text = failure.text(outcome, info.job, spec)
+            if info.job.is_group():
+                self.logger.error(text)  # Snakemake does not print the message of a group
+            self.report_job_error(info, msg=text, aux_logs=logs)
 
     def _spawn_after_all(self, info: SubmittedJobInfo, obstacle: str) -> None:
         if obstacle not in self._said:
@@ -170,10 +174,10 @@ class Executor(RealExecutor):
 
     def cancel(self) -> None:
         """End all running jobs, and those of local rules, then the run."""
+        self._kill_local_jobs()
         with contextlib.suppress(Exception):
             if self._pool is not None:
                 self._pool.cancel()
-        self._kill_local_jobs()
         self.shutdown()
 
     def shutdown(self) -> None:
@@ -229,13 +233,21 @@ class Executor(RealExecutor):
         return f"{args} {format_cli_arg('--wait-for-files', list(job.get_wait_for_files()))}"
 
 
-def _leave_on_sigterm() -> None:
-    """Make SIGTERM end the run as Ctrl-C does: jobs killed, lock released.
+def _leave_on_signals() -> None:
+    """Make SIGTERM end the run as Ctrl-C does: jobs killed, lock released; once, however many signals come.
 
-    Snakemake's own handler, set after this executor was made, would wait for running jobs.
+    Snakemake's own handler of SIGTERM, set after this executor was made, would wait for running jobs. A
+    terminal, mpiexec and the death of a parent may each send one, and the second must not disturb the end.
     """
+
+    def leave(*_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, leave)
 
 
 def offers_text(offers: Mapping[str, WorkerResources]) -> str:

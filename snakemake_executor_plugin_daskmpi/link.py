@@ -39,6 +39,8 @@ class Link:
 
     def end_world(self) -> None:
         """Tell the scheduler, and through it all workers, to end; at most some seconds."""
+        if self.client.status != "running":
+            return  # it has ended
         try:
             self.call(self._shutdown(), timeout_s=15)
         except Exception as error:  # noqa: BLE001 - the world may have ended before us

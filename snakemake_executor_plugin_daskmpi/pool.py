@@ -46,6 +46,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two looks for jobs whose Future failed without an outcome.
 _SWEEP_S = 1.0
+#: Seconds for running jobs to end when the run is cancelled; the workers kill them after six.
+_CANCEL_S = 8.0
 
 
 @dataclass(slots=True)
@@ -110,11 +112,11 @@ class Pool:
 
     def cancel(self) -> None:
         """Forget the queue and end all running jobs; returns when their processes are gone."""
-        self._link.call(self._cancel(), timeout_s=30)
+        self._link.call(self._cancel(), timeout_s=_CANCEL_S)
 
     def close(self) -> None:
         """Stop listening. The world stays."""
-        self._link.call(self._close(), timeout_s=30)
+        self._link.call(self._close(), timeout_s=_CANCEL_S)
 
     # -- in the link's thread ----------------------------------------------------------------
 
@@ -264,7 +266,8 @@ class Pool:
         """Report jobs as lost whose Future failed in Dask without an outcome of the runner."""
         while not self._closed:
             await asyncio.sleep(_SWEEP_S)
-            if self._link.client.status not in ("running", "connecting"):
+            # A client that lost its scheduler has given up all Futures, even if it finds it again.
+            if self._link.client.status != "running":
                 self._on_broken(
                     PoolError(
                         "The Dask scheduler is gone, and with it the connection to all workers.",

@@ -73,7 +73,7 @@ def start_local_world(settings: Settings) -> LocalWorld:
     rank_log.quiet("rank 1", roles.Role.CLIENT)
     n_workers = settings.workers or 1
     scratch = tempfile.TemporaryDirectory(prefix="daskmpi-", ignore_cleanup_errors=True)
-    processes = [_start({"rank": 0})]
+    processes = [_start({"rank": 0, "scratch": scratch.name})]
     try:
         address = _address_of(processes[0])
         for index in range(n_workers):

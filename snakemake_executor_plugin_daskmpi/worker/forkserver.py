@@ -156,6 +156,8 @@ class _Forkserver:
             pass
         finally:
             self._end_children()
+            if self._workflow is not None:
+                self._workflow.tear_down()
 
     def _take(self, message: tuple[Any, ...]) -> None:
         match message:

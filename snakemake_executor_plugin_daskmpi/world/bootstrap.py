@@ -16,6 +16,7 @@ import ctypes
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -225,22 +226,22 @@ def _serve(settings: Settings, seat: roles.Seat, comm: Intracomm, forked: tuple[
     # The terminal's Ctrl-C is rank 1's to handle; it tells us to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        tuning.apply_dask_config()
-        import distributed  # noqa: F401 - makes its loggers, which are quieted next
+        with tempfile.TemporaryDirectory(prefix="daskmpi-") as scratch:
+            tuning.apply_dask_config(scratch)
+            import distributed  # noqa: F401 - makes its loggers, which are quieted next
 
-        rank_log.quiet(f"rank {seat.rank}", seat.role)
-        hosts = comm.allgather(socket.gethostname())
-        if forked is None:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            _initialize(comm, hosts)
-        else:
-            offer = limits.offer_of(settings, os.environ, _share(seat.rank, hosts))
-            worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0])
-            signal.signal(signal.SIGTERM, lambda *_: _end_worker(worker))
-            runner.install(worker)
-            with tempfile.TemporaryDirectory(prefix="daskmpi-") as scratch:
+            rank_log.quiet(f"rank {seat.rank}", seat.role)
+            hosts = comm.allgather(socket.gethostname())
+            if forked is None:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                _initialize(comm, hosts)
+            else:
+                offer = limits.offer_of(settings, os.environ, _share(seat.rank, hosts))
+                worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0])
+                runner.install(worker)
+                signal.signal(signal.SIGTERM, lambda *_: _end_worker(worker, scratch))
                 _initialize(comm, hosts, worker_options=tuning.worker_options(worker.name, offer, scratch))
-            worker.close()
+                worker.close()
         code = 0
     except BaseException as error:  # noqa: BLE001 - any error on any rank ends the world
         _log.critical("rank %d ends the world", seat.rank, exc_info=True)
@@ -278,7 +279,8 @@ def _share(rank: int, hosts: list[str]) -> limits.Share:
     return limits.Share(neighbours.index(rank), len(neighbours))
 
 
-def _end_worker(worker: runner.Runner) -> None:
+def _end_worker(worker: runner.Runner, scratch: str) -> None:
     """End this rank at once; the forkserver kills the jobs when it sees the connection end."""
     worker.close()
+    shutil.rmtree(scratch, ignore_errors=True)
     os._exit(128 + signal.SIGTERM)

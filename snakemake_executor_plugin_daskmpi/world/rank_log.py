@@ -86,6 +86,8 @@ def open_rank_log(run_dir: str) -> None:
             if old is not None:
                 logger.removeHandler(old)
         logger.addHandler(handler)
+    if isinstance(_file, logging.StreamHandler):
+        _file.stream.close()
     if _memory is not None:
         _memory.setTarget(handler)
         _memory.flush()

@@ -35,14 +35,14 @@ _HOST = "127.0.0.1"
 
 
 def main(order: dict[str, Any]) -> None:
-    """Carry out an order: ``{"rank": 0}``, or for a worker ``{"rank", "address", "share", "settings", "scratch"}``."""
+    """Carry out an order: ``{"rank", "scratch"}``, for a worker with ``{"address", "share", "settings"}``."""
     role = roles.Role.of(order["rank"])
     name = f"rank {order['rank']}"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     environment.scrub(os.environ)
     # As in an MPI world: before Dask's threads are there.
     forked = _fork() if role is roles.Role.WORKER else None
-    tuning.apply_dask_config()
+    tuning.apply_dask_config(order["scratch"])
     import distributed  # noqa: F401 - makes its loggers, which are quieted next
 
     rank_log.quiet(name, role)

@@ -53,8 +53,8 @@ def worker_options(name: str, offer: WorkerResources, scratch: str) -> dict[str,
     }
 
 
-def apply_dask_config() -> None:
-    """Configure Dask in this process."""
+def apply_dask_config(scratch: str | None = None) -> None:
+    """Configure Dask in this process, and where it puts a directory of its own if one is given."""
     import dask
 
-    dask.config.set(DASK_CONFIG)
+    dask.config.set(DASK_CONFIG | ({"temporary-directory": scratch} if scratch else {}))

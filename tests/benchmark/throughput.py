@@ -15,8 +15,8 @@ hook, which lie around its scheduling loop and run in the main process only. Pyt
 the DAG are before it, the end of the world of ranks is after it; the column *whole* has them.
 
 Snakemake starts at most 100 jobs a second unless told otherwise (``--max-jobs-per-timespan``, default ``100/1s``). With
-its default arguments a, b and c are bound by that; d lifts it by itself. ``--max-jobs-per-timespan 1000000/1s`` lifts it
-for all, which shows the cost of each executor itself. Both are worth knowing: the first is what users get.
+its default arguments a, b and c are bound by that; d lifts it by itself. ``--max-jobs-per-timespan 1000000/1s`` lifts
+it for all, which shows the cost of each executor itself. Both are worth knowing: the first is what users get.
 """
 
 import argparse

@@ -1,0 +1,296 @@
+"""Start Snakemake as a user does, watch it, and look for what it leaves behind.
+
+Runs on: the machine of the tests. No mocks: real processes, real signals, real files.
+Called by: the integration tests, through the fixtures of conftest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import uuid
+from base64 import urlsafe_b64decode
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psutil
+import pytest
+
+from mpis import MPIS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_T = TypeVar("_T")
+
+#: The environment variable that all descendants of a test inherit, jobs included.
+MARKER = "DASKMPI_TEST_ID"
+
+#: How a test says that Snakemake itself is to run the jobs, for comparison.
+REFERENCE = "snakemake's local executor"
+
+#: What would change how a run behaves, and is the developer's own business.
+_PRIVATE_PREFIXES = ("SLURM_", "SNAKEMAKE_", "PMI_", "PMIX_", "CUDA_VISIBLE", "ROCR_VISIBLE", "PYTHONDONTWRITEBYTECODE")
+
+#: Fields of a metadata record that differ from run to run: times, and a hash of memory addresses.
+_TRANSIENT = ("starttime", "endtime", "job_hash")
+
+
+def wait_until(fn: Callable[[], _T], *, on_timeout: Callable[[], str], timeout_s: float = 60.0) -> _T:
+    """Return the first true value of a function; fail with what is seen instead after the timeout."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = fn()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout_s:.0f} s in vain: {on_timeout()}")
+        time.sleep(0.02)
+
+
+def require(name: str) -> None:
+    """Skip a test aloud if an MPI is missing; fail instead if ``DASKMPI_REQUIRE`` names it."""
+    if MPIS[name].is_there:
+        return
+    reason = f"{name} is not installed; python tests/mpis.py lifts this"
+    if name in os.environ.get("DASKMPI_REQUIRE", "").split(","):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@dataclass(slots=True)
+class Run:
+    """One Snakemake, or one world of them, in a process group of its own."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def text(self) -> str:
+        """All that it has written to the terminal so far."""
+        return self.log.read_text(errors="replace")
+
+    def wait(self, timeout_s: float = 120.0) -> int:
+        """Return its exit code."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.process.args} did not end in {timeout_s:.0f} s:\n{self.text}") from None
+
+    def ends_with(self, code: int, timeout_s: float = 120.0) -> None:
+        """Check its exit code, and show its output if that is another one."""
+        ended_with = self.wait(timeout_s)
+        assert ended_with == code, f"exit code {ended_with} instead of {code}:\n{self.text}"
+
+    def interrupt(self) -> None:
+        """Do what a terminal does on Ctrl-C."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+
+@dataclass(slots=True)
+class Workflow:
+    """A workflow in a folder of its own, and the runs of it."""
+
+    folder: Path
+    #: Short, since MPIs put sockets there, whose paths are limited to 107 characters.
+    tmpdir: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="dm-")))
+    test_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    runs: list[Run] = field(default_factory=list)
+    #: Set by tests that kill what would have cleaned up.
+    killed: bool = False
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the workflow; the text may be indented."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def read(self, name: str) -> str:
+        """Return the content of a file."""
+        return (self.folder / name).read_text()
+
+    def has(self, name: str) -> bool:
+        """Say whether a file is there."""
+        return (self.folder / name).exists()
+
+    def lines(self, name: str) -> list[str]:
+        """Return the lines of a file, none if it is not there."""
+        return self.read(name).splitlines() if self.has(name) else []
+
+    def wait_for(self, *names: str, run: Run, timeout_s: float = 60.0) -> None:
+        """Wait for files that jobs of a run write."""
+        missing = lambda: [name for name in names if not self.has(name)]  # noqa: E731
+        wait_until(
+            lambda: not missing() or run.process.poll() is not None,
+            on_timeout=lambda: f"{missing()} are missing, and the run says:\n{run.text}",
+            timeout_s=timeout_s,
+        )
+        assert not missing(), f"the run ended without {missing()}:\n{run.text}"
+
+    # -- runs ----------------------------------------------------------------------------------
+
+    def start(self, *args: str, launcher: str = "local", ranks: int = 4, env: dict[str, str] | None = None) -> Run:
+        """Start Snakemake in the workflow's folder.
+
+        Parameters
+        ----------
+        launcher
+            ``auto``, ``local`` or ``mpiexec`` as in ``--daskmpi-launcher``; the name of an MPI for a world of
+            its ranks; or REFERENCE.
+        """
+        environ = self.environ()
+        snakemake = [sys.executable, "-m", "snakemake"]
+        if launcher == REFERENCE:
+            command = [*snakemake, "--executor", "local", *args]
+        else:
+            command = [*snakemake, "--executor", "daskmpi", "--jobs", "unlimited", *args]
+        if launcher in ("local", "mpiexec"):
+            command += ["--daskmpi-launcher", launcher]
+        if launcher == "mpiexec":
+            require("mpich")
+        if launcher in MPIS:
+            require(launcher)
+            environ |= MPIS[launcher].environ
+            command = [str(MPIS[launcher].mpiexec), "-n", str(ranks), *command]
+        return self.start_command(command, {**environ, **(env or {})})
+
+    def run(self, *args: str, **options: Any) -> Run:
+        """Start Snakemake and wait for its end."""
+        run = self.start(*args, **options)
+        run.wait()
+        return run
+
+    def environ(self) -> dict[str, str]:
+        """Return the environment of a user who has just installed the package."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE_PREFIXES)}
+        return {**environ, MARKER: self.test_id, "TMPDIR": str(self.tmpdir)}
+
+    def start_command(self, command: list[str], environ: dict[str, str]) -> Run:
+        """Start a program in the workflow's folder."""
+        log = self.folder / ".runs" / f"{len(self.runs) + 1}.log"
+        log.parent.mkdir(exist_ok=True)
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.runs.append(Run(process, log))
+        return self.runs[-1]
+
+    # -- its processes -------------------------------------------------------------------------
+
+    def processes(self) -> list[psutil.Process]:
+        """Return all living processes of this test, whoever their parent is by now."""
+        wanted = f"{MARKER}={self.test_id}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            # Zombies have no environment any more.
+            with contextlib.suppress(OSError, psutil.Error):
+                if entry.name.isdigit() and wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(psutil.Process(int(entry.name)))
+        return found
+
+    def rank(self, number: int) -> psutil.Process:
+        """Return the process that is a rank of the world: the topmost that calls itself so."""
+        family = {process.pid: process for process in self.processes() if _rank_of(process) == number}
+        tops = [process for process in family.values() if process.ppid() not in family]
+        assert len(tops) == 1, f"rank {number} is {tops} of {describe(self.processes())}"
+        return tops[0]
+
+    # -- what is left --------------------------------------------------------------------------
+
+    def assert_nothing_left(self) -> None:
+        """Check that no process, lock or scratch directory outlives the runs.
+
+        A process takes its sockets along.
+        """
+        wait_until(
+            lambda: not self.processes(),
+            on_timeout=lambda: f"still there: {describe(self.processes())}",
+            timeout_s=10,
+        )
+        if not self.killed:
+            assert not self.locks(), "locks are left"
+            assert not list(self.tmpdir.glob("daskmpi-*")), "scratch directories are left"
+
+    def locks(self) -> list[Path]:
+        """Return Snakemake's locks of the folder."""
+        return list(self.folder.glob(".snakemake/locks/*"))
+
+    def incomplete(self) -> set[str]:
+        """Return the files that Snakemake holds for incomplete."""
+        return set(_decoded(self.folder / ".snakemake/incomplete"))
+
+    def metadata(self) -> dict[str, dict[str, Any]]:
+        """Return Snakemake's records of the output files, without what differs from run to run."""
+        files = _decoded(self.folder / ".snakemake/metadata")
+        records = {name: json.loads(path.read_text()) for name, path in files.items()}
+        return {name: {k: v for k, v in record.items() if k not in _TRANSIENT} for name, record in records.items()}
+
+    def tree(self, *folders: str) -> dict[str, bytes | None]:
+        """Return all files below some folders with their contents, and directories with None."""
+        paths = [path for folder in folders for path in (self.folder / folder).rglob("*")]
+        return {str(p.relative_to(self.folder)): p.read_bytes() if p.is_file() else None for p in paths}
+
+    def kill_all(self) -> None:
+        """Kill all processes of this test."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+    def close(self) -> None:
+        """Kill whatever is left, and drop the scratch directory."""
+        self.kill_all()
+        for run in self.runs:
+            run.process.wait(10)
+        shutil.rmtree(self.tmpdir, ignore_errors=True)
+
+
+def _rank_of(process: psutil.Process) -> int | None:
+    """Return the rank that a process is, or descends from by forks; in a local world too."""
+    with contextlib.suppress(psutil.Error):
+        environ = process.environ()
+        for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK"):
+            if name in environ:
+                return int(environ[name])
+        command = process.cmdline()
+        if any(part.endswith("world.serve") for part in command):
+            return int(json.loads(command[-1])["rank"])
+    return None
+
+
+def describe(processes: Iterable[psutil.Process]) -> str:
+    """Return processes as a failing test shows them."""
+    lines = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            lines.append(f"{process.pid} (parent {process.ppid()}): {' '.join(process.cmdline())[:150]}")
+    return "\n".join(lines)
+
+
+def _decoded(folder: Path) -> dict[str, Path]:
+    """Return the files of one of Snakemake's tables by what their names stand for."""
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            name = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
+            with contextlib.suppress(ValueError):
+                found[urlsafe_b64decode(name).decode()] = path
+    return found

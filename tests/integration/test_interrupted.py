@@ -1,0 +1,117 @@
+"""Ctrl-C and SIGTERM end jobs with all that they started, and the same command goes on later."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import wait_until
+
+if TYPE_CHECKING:
+    from harness import Run, Workflow
+
+#: Jobs on two workers and a local rule on rank 1, each with children in the background, in another
+#: session, and deaf to SIGTERM.
+SNAKEFILE = """
+    localrules: all, local
+
+    rule all:
+        input: "shell.txt", "run.txt", "local.txt"
+
+    rule shell:
+        output: "shell.txt"
+        shell:
+            "echo half > {output}; [ -e go ] || "
+            "{{ sleep 1000 & setsid sleep 1000 & (trap '' TERM INT; touch shell.started; sleep 1000); }}; "
+            "echo whole > {output}"
+
+    rule run:
+        output: "run.txt"
+        run:
+            import os, subprocess
+            open(output[0], "w").write("half")
+            if not os.path.exists("go"):
+                subprocess.Popen(["sleep", "1000"], start_new_session=True)
+                shell("sleep 1000 & touch run.started; sleep 1000")
+            open(output[0], "w").write("whole\\n")
+
+    rule local:
+        output: "local.txt"
+        shell: "echo half > {output}; [ -e go ] || {{ touch local.started; sleep 1000; }}; echo whole > {output}"
+"""
+
+
+def interrupt(workflow: Workflow, run: Run) -> None:  # noqa: ARG001 - the same for all ways
+    """Do what a terminal does on Ctrl-C."""
+    run.interrupt()
+
+
+def terminate(workflow: Workflow, run: Run) -> None:  # noqa: ARG001
+    """Do what ``kill`` or a batch system does to the program that was started."""
+    run.process.send_signal(signal.SIGTERM)
+
+
+def terminate_rank_1(workflow: Workflow, run: Run) -> None:  # noqa: ARG001
+    """Do what a batch system does to a rank."""
+    workflow.rank(1).send_signal(signal.SIGTERM)
+
+
+#: Where the launcher ends all ranks by SIGKILL at once, so that their scratch directories stay.
+BY_SIGKILL = {("mpich", "terminate"), ("openmpi", "interrupt")}
+
+WAYS = [
+    ("local", interrupt),
+    ("local", terminate),
+    ("mpiexec", interrupt),
+    ("mpich", interrupt),
+    ("mpich", terminate),
+    ("mpich", terminate_rank_1),
+    ("openmpi", interrupt),
+    ("openmpi", terminate_rank_1),
+    ("impi", interrupt),
+    ("impi", terminate_rank_1),
+]
+
+
+@pytest.mark.parametrize(("launcher", "end"), WAYS, ids=[f"{launcher}-{end.__name__}" for launcher, end in WAYS])
+def test_an_interrupted_run_leaves_nothing_and_can_go_on(workflow: Workflow, launcher: str, end):
+    workflow.write("Snakefile", SNAKEFILE)
+    workers = ("--daskmpi-workers", "2") if launcher in ("local", "mpiexec") else ()
+    run = workflow.start(*workers, launcher=launcher)
+    workflow.wait_for("shell.started", "run.started", "local.started", run=run)
+    end(workflow, run)
+    assert run.wait(30) != 0
+    assert "Traceback" not in run.text, run.text
+    workflow.killed = (launcher, end.__name__) in BY_SIGKILL
+    workflow.assert_nothing_left()
+    workflow.write("go", "")
+    run = workflow.start("--rerun-incomplete", *workers, launcher=launcher)
+    run.ends_with(0)
+    assert [workflow.read(f"{name}.txt") for name in ("shell", "run", "local")] == ["whole\n"] * 3
+
+
+@pytest.mark.parametrize("launcher", ["local", "mpich"])
+def test_more_ctrl_c_during_the_end_do_no_harm(workflow: Workflow, launcher: str):
+    workflow.write("Snakefile", SNAKEFILE)
+    run = workflow.start("--daskmpi-workers", "2", launcher=launcher)
+    workflow.wait_for("shell.started", "run.started", "local.started", run=run)
+    run.interrupt()
+    wait_until(lambda: "Terminating processes on user request" in run.text, on_timeout=lambda: run.text)
+    run.interrupt()
+    run.process.send_signal(signal.SIGTERM)
+    assert run.wait(30) != 0
+    assert "Traceback" not in run.text, run.text
+    # MPICH's mpiexec answers the second one by SIGKILL to all ranks, which then cannot clean up.
+    workflow.killed = launcher == "mpich"
+
+
+@pytest.mark.parametrize("launcher", ["local", "mpich"])
+def test_ctrl_c_while_the_world_starts_ends_it(workflow: Workflow, launcher: str):
+    workflow.write("Snakefile", 'open("parsed", "w").close()\n')
+    workflow.write("Snakefile", workflow.read("Snakefile") + "rule all:\n    output: 'a'\n    shell: 'sleep 1000'\n")
+    run = workflow.start("--daskmpi-workers", "2", launcher=launcher)
+    workflow.wait_for("parsed", run=run)
+    run.interrupt()
+    assert run.wait(30) != 0

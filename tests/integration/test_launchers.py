@@ -1,0 +1,101 @@
+"""Outside of a world: ``--daskmpi-launcher`` gets one."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness import Workflow
+
+SNAKEFILE = """
+    import os, time
+
+    rule all:
+        input: expand("out/{n}.txt", n=range(8))
+
+    rule one:
+        output: "out/{n}.txt"
+        run:
+            time.sleep(0.1)
+            with open(output[0], "w") as file:
+                print(os.getppid(), file=file)
+"""
+
+
+def forkservers(workflow: Workflow) -> set[str]:
+    """Return the processes that jobs were forked from: one for each worker."""
+    return {workflow.read(f"out/{n}.txt").strip() for n in range(8)}
+
+
+def test_without_a_world_one_worker_process_offers_the_whole_machine(workflow: Workflow):
+    workflow.write("Snakefile", SNAKEFILE)
+    run = workflow.start(launcher="auto")
+    run.ends_with(0)
+    said = re.findall(r"daskmpi: 1 worker process on this machine.*; 1 worker with \d+ cores?, \d+ MB", run.text)
+    assert len(said) == 1, run.text
+    assert len(forkservers(workflow)) == 1
+    assert "distributed" not in run.text
+
+
+def test_the_local_launcher_starts_as_many_workers_as_asked(workflow: Workflow):
+    workflow.write("Snakefile", SNAKEFILE)
+    run = workflow.start("--daskmpi-workers", "2", "--daskmpi-cores", "1", "--daskmpi-mem-mb", "2000", launcher="local")
+    run.ends_with(0)
+    assert "2 workers with 1 core, 2000 MB each" in run.text
+    assert len(forkservers(workflow)) == 2
+
+
+def test_the_mpiexec_launcher_runs_the_same_command_line_in_a_world(workflow: Workflow):
+    workflow.write("Snakefile", SNAKEFILE)
+    run = workflow.start("--daskmpi-workers", "2", launcher="mpiexec")
+    run.ends_with(0)
+    assert "daskmpi: 4 ranks on 1 host" in run.text
+    assert len(forkservers(workflow)) == 2
+
+
+def test_the_mpiexec_launcher_passes_the_exit_code_of_the_world_on(workflow: Workflow):
+    workflow.write("Snakefile", "rule all:\n    output: 'a'\n    shell: 'exit 3'\n")
+    run = workflow.start(launcher="mpiexec")
+    run.ends_with(1)
+    assert "exit code 3" in run.text
+
+
+def test_a_missing_mpiexec_is_said_and_leaves_no_lock(workflow: Workflow):
+    workflow.write("Snakefile", SNAKEFILE)
+    run = workflow.start("--daskmpi-mpiexec", "no-such-mpiexec --quickly", launcher="mpiexec")
+    assert run.wait() != 0
+    assert "no-such-mpiexec" in run.text
+    assert "Next: " in run.text
+    assert "Traceback" not in run.text
+
+
+@pytest.mark.parametrize("launcher", ["auto", "mpiexec"])
+def test_no_world_is_started_when_there_is_nothing_to_do(workflow: Workflow, launcher: str):
+    workflow.write("Snakefile", "rule all:\n    output: 'Snakefile'\n    shell: ''\n")
+    run = workflow.start(launcher=launcher)
+    run.ends_with(0)
+    assert "Nothing to be done" in run.text
+    assert not workflow.has(".snakemake/daskmpi")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answers"),
+    [
+        (("--daskmpi-launcher", "mpiexe"), ("Did you mean mpiexec?", "Next: ")),
+        (("--daskmpi-bind", "core"), ("Did you mean cores?", "Next: ")),
+        (("--daskmpi-workers", "0"), ("--daskmpi-workers cannot be 0", "Next: ")),
+        (("--daskmpi-mem-mb", "-5"), ("--daskmpi-mem-mb cannot be -5", "Next: ")),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith("--") else "refused",
+)
+def test_a_setting_that_cannot_be_is_refused_with_a_next_step(workflow: Workflow, arguments: tuple, answers: tuple):
+    workflow.write("Snakefile", SNAKEFILE)
+    run = workflow.start(*arguments, launcher="auto")
+    assert run.wait() != 0
+    for answer in answers:
+        assert answer in run.text
+    assert "Traceback" not in run.text
+    assert not workflow.has("out")

@@ -1,0 +1,77 @@
+"""Every setting can be written in a profile."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from snakemake.cli import parse_args
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
+
+from snakemake_executor_plugin_daskmpi.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness import Workflow
+
+#: A value for each setting, none of them its default.
+VALUES: dict[str, Any] = {
+    "launcher": "mpiexec",
+    "workers": 3,
+    "cores": 5,
+    "mem_mb": 700,
+    "disk_mb": 800,
+    "gpus": "0,GPU-ab",
+    "bind": "cores",
+    "no_warm": True,
+    "mpiexec": "mpiexec --oversubscribe -x A=b",
+    "startup_timeout": 33,
+}
+
+FIELDS = [field.name for field in dataclasses.fields(Settings)]
+
+
+def settings_of(folder: Path, lines: list[str]) -> Any:
+    """Return the settings that Snakemake reads from a profile."""
+    (folder / "config.yaml").write_text("\n".join(["executor: daskmpi", "jobs: unlimited", *lines]) + "\n")
+    _, args = parse_args(["--profile", str(folder)])
+    return ExecutorPluginRegistry().get_plugin(args.executor).get_settings(args)
+
+
+def line_of(name: str) -> str:
+    """Return a setting as it stands in a profile."""
+    value = str(VALUES[name]).lower() if isinstance(VALUES[name], bool) else repr(VALUES[name]).replace("'", '"')
+    return f"daskmpi-{name.replace('_', '-')}: {value}"
+
+
+def test_the_examples_cover_every_setting_with_another_value_than_its_default():
+    assert list(VALUES) == FIELDS
+    assert not [field.name for field in dataclasses.fields(Settings) if field.default == VALUES[field.name]]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_setting_can_be_written_in_a_profile(tmp_path: Path, name: str):
+    settings = settings_of(tmp_path, [line_of(name)])
+    assert getattr(settings, name) == VALUES[name]
+
+
+def test_all_settings_can_be_written_in_one_profile(tmp_path: Path):
+    assert dataclasses.asdict(settings_of(tmp_path, [line_of(name) for name in FIELDS])) == VALUES
+
+
+def test_a_run_follows_its_profile(workflow: Workflow):
+    profile = """
+        daskmpi-workers: 2
+        daskmpi-cores: 3
+        daskmpi-mem-mb: 1234
+        default-resources: ["mem_mb=10"]
+        set-threads: ["all=3"]
+    """
+    workflow.write("profile/config.yaml", profile)
+    workflow.write("Snakefile", "rule all:\n    output: 'a'\n    shell: 'echo {threads} {resources.mem_mb} > a'\n")
+    run = workflow.start("--profile", "profile")
+    run.ends_with(0)
+    assert "2 workers with 3 cores, 1234 MB each" in run.text
+    assert workflow.read("a") == "3 10\n"
