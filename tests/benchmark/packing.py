@@ -203,7 +203,7 @@ def main() -> int:
     parser.add_argument(
         "--client-interval-ms",
         type=float,
-        default=10,
+        default=1,
         metavar="MS",
         help="how long Dask's client gathers messages before it sends them; 10 is Dask's own",
     )
