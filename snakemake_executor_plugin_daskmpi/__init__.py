@@ -4,20 +4,23 @@ Snakemake's contract with an executor plugin is the three names at the end of th
 
 Reading map: *where does this run?*, then *what crosses?*
 
-==================  ==========================================================================
-``settings``        the ``--daskmpi-*`` flags
-``executor``        rank 1: hands ready jobs to the pool, reports outcomes
-``pool``            rank 1: the Dask client behind few verbs
-``placement``       rank 1: which job goes to which worker now; pure
-``failure``         rank 1: what the user reads of a failed job; pure
-``body``            both ends of a warm body; the one file that knows Snakemake's internals
-``messages``        everything that crosses between rank 1 and the workers
-``resources``       what a job asks for, what a worker offers
-``errors``          what we raise
-``world/``          every rank: who am I, and how do we become one world
-``worker/``         ranks >= 2: runner, forkserver, environment, limits
-``launch/``         outside a world: how to get one
-==================  ==========================================================================
+===============  =============================================================================
+``settings``     the ``--daskmpi-*`` flags
+``executor``     rank 1: hands ready jobs to the pool, reports outcomes
+``pool``         rank 1: the Dask client behind few verbs; ``link`` is its connection
+``placement``    rank 1: which job goes to which worker now; pure, as are ``shelves`` (the
+                 queue), ``capacity`` (what is free), ``refusal`` (what fits nowhere) and
+                 ``durations`` (how many short jobs are sent ahead)
+``failure``      rank 1: what the user reads of a failed job; pure
+``rounds``       rank 1: fewer scheduling rounds of Snakemake's own
+``body``         both ends of a warm body; with ``rounds`` all that knows Snakemake's internals
+``messages``     everything that crosses between rank 1 and the workers
+``resources``    what a job asks for, what a worker offers
+``errors``       what we raise
+``world/``       every rank: who am I, and how do we become one world
+``worker/``      ranks >= 2: runner, forkserver, child, environment, limits
+``launch/``      outside a world: how to get one
+===============  =============================================================================
 
 Words: a *job* is Snakemake's; the *allocation* is the one Slurm job that we live in; a *rank* is
 one process of the *world*: rank 0 the Dask scheduler, rank 1 the client (Snakemake), ranks >= 2 the
