@@ -53,6 +53,8 @@ class Executor(RealExecutor):
         self._numbers = itertools.count(1)
         self._said: set[str] = set()
         self._handed_over = False
+        #: Why no job goes warm, if none does.
+        self._spawn_all_because = ""
         self._pool: Pool | None = None
         self._world: World | None = None
         if len(self.dag):
@@ -81,9 +83,21 @@ class Executor(RealExecutor):
             run_id=self._run_id,
             run_dir=str(self._run_dir),
             workdir=workflow.workdir_init,
-            workflow=b"" if self._settings.no_warm else body.pack_workflow(workflow),
+            workflow=self._packed_workflow(),
             snakefile=str(workflow.main_snakefile),
         )
+
+    def _packed_workflow(self) -> bytes:
+        """Return the workflow for the forkservers, empty if nothing of it goes warm."""
+        if self._settings.no_warm:
+            self._spawn_all_because = "--daskmpi-no-warm is set"
+            return b""
+        try:
+            return body.pack_workflow(self.workflow)
+        except Exception as error:  # noqa: BLE001 - whatever a setting's object raises: all jobs are spawned then
+            self._spawn_all_because = f"the workflow's settings cannot be packed: {type(error).__name__}: {error}"
+            self.logger.warning(f"daskmpi: jobs are spawned, which is slower: {self._spawn_all_because}")
+            return b""
 
     def _before_exec(self) -> None:
         """Release what must not outlive this process when mpiexec replaces it."""
@@ -108,7 +122,7 @@ class Executor(RealExecutor):
         info = SubmittedJobInfo(job)
         self._note_foreign_resources(job)
         self.report_job_submission(info)
-        self._submit(info, self._obstacle(job))
+        self._submit(info, self._spawn_all_because or body.obstacle(job))
 
     def _submit(self, info: SubmittedJobInfo, obstacle: str) -> None:
         job = info.job
@@ -117,9 +131,6 @@ class Executor(RealExecutor):
         priority = min(int(job.priority), 2**31)
         assert self._pool is not None  # noqa: S101 - without jobs there is no pool, and none without
         self._pool.submit(spec, JobResources.of(job.resources), priority)
-
-    def _obstacle(self, job: JobExecutorInterface) -> str:
-        return "--daskmpi-no-warm is set" if self._settings.no_warm else body.obstacle(job)
 
     def _spec(self, job: JobExecutorInterface, obstacle: str) -> JobSpec:
         """Return what the worker gets: a warm body, or a command if there is an obstacle."""

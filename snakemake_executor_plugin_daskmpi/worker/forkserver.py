@@ -173,7 +173,7 @@ class _Forkserver:
 
     def _parse(self, context: RunContext) -> None:
         """Parse the workflow of a run; a failure is an obstacle for all its jobs, not an error."""
-        self._workflow, self._obstacle = None, "--daskmpi-no-warm is set"
+        self._workflow, self._obstacle = None, "rank 1 has sent no workflow"
         os.chdir(context.workdir)
         if context.workflow:
             try:

@@ -101,10 +101,11 @@ def test_more_ctrl_c_during_the_end_do_no_harm(workflow: Workflow, launcher: str
     wait_until(lambda: "Terminating processes on user request" in run.text, on_timeout=lambda: run.text)
     run.interrupt()
     run.process.send_signal(signal.SIGTERM)
-    assert run.wait(30) != 0
-    assert "Traceback" not in run.text, run.text
-    # MPICH's mpiexec answers the second one by SIGKILL to all ranks, which then cannot clean up.
+    # MPICH's mpiexec answers the second one by SIGKILL to all ranks, which then cannot clean up, and
+    # by an exit code that is now and then 0 (an assertion of its own fails in its proxy).
     workflow.killed = launcher == "mpich"
+    assert run.wait(30) != 0 or launcher == "mpich", run.text
+    assert "Traceback" not in run.text, run.text
 
 
 @pytest.mark.parametrize("launcher", ["local", "mpich"])
