@@ -29,7 +29,7 @@ class Mpi:
     #: On PyPI.
     package: str
     #: File name of its library.
-    library: str
+    soname: str
     #: What its ``mpiexec`` needs in addition, on a small machine and perhaps as root.
     settings: dict[str, str] = field(default_factory=dict)
 
@@ -60,7 +60,7 @@ class Mpi:
     @property
     def environ(self) -> dict[str, str]:
         """What a process needs in its environment to use it."""
-        return {"MPI4PY_LIBMPI": str(self.prefix / "lib" / self.library), **self.settings}
+        return {"MPI4PY_LIBMPI": str(self.prefix / "lib" / self.soname), **self.settings}
 
 
 MPIS = {
