@@ -62,7 +62,7 @@ class Executor(RealExecutor):
 
     def _open(self) -> None:
         _leave_on_signals()
-        world: World = bootstrap.current_world() or launch(self._settings, self._before_exec)
+        world: World = bootstrap.current_world() or launch(self._settings, self.dag, self._before_exec)
         self._world = world
         started = dt.datetime.now().astimezone()
         self._run_id = f"{started:%Y-%m-%dT%H%M%S.%f}-{os.getpid()}"

@@ -6,6 +6,7 @@ Called by: executor, placement, worker.limits.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ class JobResources:
     gpus: int = 0
     #: Expected minutes from ``runtime``; None if the rule does not say.
     runtime_min: int | None = None
+    #: Kind of worker that it has to go to, see :attr:`Steering.component`; "" for any that takes such jobs.
+    component: str = ""
 
     @classmethod
     def of(cls, resources: Mapping[str, object]) -> JobResources:
@@ -45,8 +48,8 @@ class JobResources:
         Snakemake has turned sizes and times written in words into ``*_mb`` and minutes
         before. A value that is not a number yet (``<TBD>``) counts as not given.
 
-        >>> JobResources.of({"_cores": 4, "mem_mb": 2000, "gpu": 1, "slurm_account": "x"})
-        JobResources(cores=4, mem_mb=2000, disk_mb=0, gpus=1, runtime_min=None)
+        >>> JobResources.of({"_cores": 4, "mem_mb": 2000, "gpu": 1, "lsf_queue": "x"})
+        JobResources(cores=4, mem_mb=2000, disk_mb=0, gpus=1, runtime_min=None, component='')
         """
         gpus = next((n for name in GPU_RESOURCE_NAMES if (n := _number(resources.get(name)))), 0)
         return cls(
@@ -55,7 +58,65 @@ class JobResources:
             disk_mb=_number(resources.get("disk_mb")),
             gpus=gpus,
             runtime_min=_number(resources.get("runtime")) or None,
+            component=Steering.of(resources).component,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """What a rule says about where in a Slurm site its jobs belong, as its author wrote it for Slurm."""
+
+    #: ``daskmpi_component``: a component of the rule's own, by a name of the user's choice.
+    own: str = ""
+    #: ``slurm_partition`` or ``partition``.
+    partition: str = ""
+    #: ``slurm_account`` or ``account``.
+    account: str = ""
+    constraint: str = ""
+    qos: str = ""
+    gpu_model: str = ""
+    gres: str = ""
+    #: ``slurm_extra``: further arguments of sbatch.
+    extra: str = ""
+
+    @classmethod
+    def of(cls, resources: Mapping[str, object]) -> Steering:
+        """Read the resources of a Snakemake job.
+
+        >>> Steering.of({"slurm_partition": "gpu", "mem_mb": 10})
+        Steering(own='', partition='gpu', account='', constraint='', qos='', gpu_model='', gres='', extra='')
+        """
+
+        def word(*names: str) -> str:
+            found = (value for name in names if (value := resources.get(name)) is not None)
+            return str(next(found, "")).strip()
+
+        return cls(
+            own=word("daskmpi_component"),
+            partition=word("slurm_partition", "partition"),
+            account=word("slurm_account", "account"),
+            constraint=word("constraint"),
+            qos=word("slurm_qos", "qos"),
+            gpu_model=word("gpu_model"),
+            gres=word("gres", "slurm_gres"),
+            extra=word("slurm_extra"),
+        )
+
+    @property
+    def component(self) -> str:
+        """The name of the component that such jobs go to: the user's, or one made of what is asked; "" for any.
+
+        Both the plan and the placement derive it from the rule alone, so that they agree.
+
+        >>> Steering(partition="gpu", constraint="a100&nvlink").component
+        'gpu-a100-nvlink'
+        >>> Steering(own="big", partition="gpu").component
+        'big'
+        """
+        if self.own:
+            return self.own
+        asked = (self.partition, self.account, self.constraint, self.qos, self.gpu_model, self.gres, self.extra)
+        return "-".join(part for text in asked if (part := re.sub(r"[^\w.]+", "-", text).strip("-")))
 
 
 #: Offered where the user does not say how much scratch space a worker has: more than anyone asks.
@@ -74,6 +135,8 @@ class WorkerResources:
     disk_mb: int
     #: Ids of its GPUs, as ``CUDA_VISIBLE_DEVICES`` writes them (numbers or UUIDs).
     gpus: tuple[str, ...] = ()
+    #: Components whose jobs it takes, "" standing for jobs that ask for none; None if it takes all.
+    components: tuple[str, ...] | None = None
 
 
 def foreign_resources(names: set[str]) -> set[str]:

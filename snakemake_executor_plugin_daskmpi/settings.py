@@ -8,37 +8,19 @@ types (no ``from __future__ import annotations``, no ``int | None``), and a ``bo
 default to False, so booleans are named for the exception (``no_warm``).
 """
 
-import difflib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Optional
 
-from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
-
+from snakemake_executor_plugin_daskmpi.choice import choice
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
+from snakemake_executor_plugin_daskmpi.slurm_settings import CONTAINER_RUNTIMES, PMI_TYPES, SlurmSettings
 
-LAUNCHERS = ("auto", "local", "mpiexec")
+LAUNCHERS = ("auto", "local", "mpiexec", "srun", "sbatch", "plan", "script")
 BINDINGS = ("none", "cores")
 
 
-def _choice(flag: str, choices: tuple[str, ...]) -> Callable[[str], str]:
-    """Return a parser for one of several words that answers a typo with the word meant."""
-
-    def parse(text: str) -> str:
-        if text in choices:
-            return text
-        near = difflib.get_close_matches(text, choices, n=1)
-        meant = f" Did you mean {near[0]}?" if near else ""
-        raise SettingsError(
-            f"{flag} cannot be {text!r}.{meant}",
-            next_step=f"{flag} with one of: {', '.join(choices)}.",
-        )
-
-    return parse
-
-
 @dataclass
-class Settings(ExecutorSettingsBase):
+class Settings(SlurmSettings):
     """Everything that a user can set. Each name is the flag ``--daskmpi-<name>`` and a profile key."""
 
     launcher: Optional[str] = field(
@@ -46,9 +28,12 @@ class Settings(ExecutorSettingsBase):
         metadata={
             "help": "How to get a world of ranks when not started inside one: 'local' starts worker processes on "
             "this machine and needs no MPI; 'mpiexec' runs the same command line under mpiexec with two "
-            "ranks more than there are workers; 'auto' is 'local'. Inside a world it has no effect.",
+            "ranks more than there are workers; 'srun' runs it over all tasks of the Slurm allocation that "
+            "this is in; 'sbatch' plans a Slurm job from the workflow, submits and follows it; 'plan' and "
+            "'script' print what that would submit, and start nothing. 'auto' is 'srun' in a batch script of at "
+            "least 3 tasks, else 'local'. Inside a world it has no effect.",
             "metavar": "{" + ",".join(LAUNCHERS) + "}",
-            "parse_func": _choice("--daskmpi-launcher", LAUNCHERS),
+            "parse_func": choice("--daskmpi-launcher", LAUNCHERS),
             "unparse_func": str,
         },
     )
@@ -97,7 +82,7 @@ class Settings(ExecutorSettingsBase):
         metadata={
             "help": "'cores' pins each job to the cores it was given, by CPU affinity; 'none' leaves it to the kernel.",
             "metavar": "{" + ",".join(BINDINGS) + "}",
-            "parse_func": _choice("--daskmpi-bind", BINDINGS),
+            "parse_func": choice("--daskmpi-bind", BINDINGS),
             "unparse_func": str,
         },
     )
@@ -126,9 +111,11 @@ class Settings(ExecutorSettingsBase):
 
     def check(self) -> None:
         """Raise a SettingsError for a value that cannot be, whichever way it got here."""
-        _choice("--daskmpi-launcher", LAUNCHERS)(self.launcher or "auto")
-        _choice("--daskmpi-bind", BINDINGS)(self.bind or "none")
-        for name in ("workers", "cores", "mem_mb", "startup_timeout"):
+        choice("--daskmpi-launcher", LAUNCHERS)(self.launcher or "auto")
+        choice("--daskmpi-bind", BINDINGS)(self.bind or "none")
+        choice("--daskmpi-pmi", PMI_TYPES)(self.pmi or "auto")
+        choice("--daskmpi-container-runtime", CONTAINER_RUNTIMES)(self.container_runtime or "apptainer")
+        for name in ("workers", "cores", "mem_mb", "startup_timeout", "max_components", "max_workers", "max_cores"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 flag = "--daskmpi-" + name.replace("_", "-")

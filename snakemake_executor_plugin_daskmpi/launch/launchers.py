@@ -13,7 +13,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.launch.local import LocalWorld, start_local_world
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 LAUNCHED = "DASKMPI_LAUNCHED"
 
 
-def launch(settings: Settings, before_exec: Callable[[], None]) -> LocalWorld:
+def launch(settings: Settings, _dag: Any, before_exec: Callable[[], None]) -> LocalWorld:
     """Start a world, or replace this process by one.
 
     Parameters
     ----------
+    _dag
+        Snakemake's, complete.
     before_exec
         Releases what must not outlive this process when it is replaced (locks, temporary files).
     """
