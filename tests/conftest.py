@@ -14,7 +14,8 @@ collect_ignore_glob = ["integration/bodies/*"]
 # Tests are no package, and pytest's importlib mode does not put their folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness import Workflow  # noqa: E402 - found since just now
+from harness import Workflow, skip_or_fail, wait_until  # noqa: E402 - found since just now
+from slurm_cluster import SlurmCluster, missing  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,3 +34,28 @@ def workflow(tmp_path: Path) -> Iterator[Workflow]:
         workflow.assert_nothing_left()
     finally:
         workflow.close()
+
+
+@pytest.fixture(scope="session")
+def slurm_of_the_session() -> Iterator[SlurmCluster]:
+    """One Slurm for all tests; starting it takes two seconds."""
+    if reason := missing():
+        skip_or_fail("slurm", reason)
+    cluster = SlurmCluster()
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        cluster.down()
+        cluster.wipe()
+
+
+@pytest.fixture
+def slurm(slurm_of_the_session: SlurmCluster, workflow: Workflow) -> Iterator[SlurmCluster]:
+    """A real idle Slurm, which the runs of the test's workflow see; after the test, no job may be left."""
+    workflow.slurm = slurm_of_the_session
+    try:
+        yield slurm_of_the_session
+        wait_until(lambda: not slurm_of_the_session.squeue(), on_timeout=slurm_of_the_session.squeue, timeout_s=10)
+    finally:
+        slurm_of_the_session.clear()

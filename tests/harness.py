@@ -10,27 +10,26 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 import uuid
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import psutil
 import pytest
 
 from mpis import MPIS
+from runs import Run, SlurmRun, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-_T = TypeVar("_T")
+    from slurm_cluster import SlurmCluster
 
 #: The environment variable that all descendants of a test inherit, jobs included.
 MARKER = "DASKMPI_TEST_ID"
@@ -45,55 +44,17 @@ _PRIVATE_PREFIXES = ("SLURM_", "SNAKEMAKE_", "PMI_", "PMIX_", "CUDA_VISIBLE", "R
 _TRANSIENT = ("starttime", "endtime", "job_hash")
 
 
-def wait_until(fn: Callable[[], _T], *, on_timeout: Callable[[], str], timeout_s: float = 60.0) -> _T:
-    """Return the first true value of a function; fail with what is seen instead after the timeout."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        value = fn()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout_s:.0f} s in vain: {on_timeout()}")
-        time.sleep(0.02)
-
-
 def require(name: str) -> None:
     """Skip a test aloud if an MPI is missing; fail instead if ``DASKMPI_REQUIRE`` names it."""
-    if MPIS[name].is_there:
-        return
-    reason = f"{name} is not installed; python tests/mpis.py lifts this"
+    if not MPIS[name].is_there:
+        skip_or_fail(name, f"{name} is not installed; python tests/mpis.py lifts this")
+
+
+def skip_or_fail(name: str, reason: str) -> NoReturn:
+    """Skip a test aloud for what is missing; fail instead if ``DASKMPI_REQUIRE`` names it."""
     if name in os.environ.get("DASKMPI_REQUIRE", "").split(","):
         pytest.fail(reason)
     pytest.skip(reason)
-
-
-@dataclass(slots=True)
-class Run:
-    """One Snakemake, or one world of them, in a process group of its own."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def text(self) -> str:
-        """All that it has written to the terminal so far."""
-        return self.log.read_text(errors="replace")
-
-    def wait(self, timeout_s: float = 120.0) -> int:
-        """Return its exit code."""
-        try:
-            return self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.process.args} did not end in {timeout_s:.0f} s:\n{self.text}") from None
-
-    def ends_with(self, code: int, timeout_s: float = 120.0) -> None:
-        """Check its exit code, and show its output if that is another one."""
-        ended_with = self.wait(timeout_s)
-        assert ended_with == code, f"exit code {ended_with} instead of {code}:\n{self.text}"
-
-    def interrupt(self) -> None:
-        """Do what a terminal does on Ctrl-C."""
-        os.killpg(self.process.pid, signal.SIGINT)
 
 
 @dataclass(slots=True)
@@ -107,6 +68,8 @@ class Workflow:
     runs: list[Run] = field(default_factory=list)
     #: Set by tests that kill what would have cleaned up.
     killed: bool = False
+    #: Set by the fixture slurm.
+    slurm: SlurmCluster | None = None
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -129,11 +92,11 @@ class Workflow:
         """Return the lines of a file, none if it is not there."""
         return self.read(name).splitlines() if self.has(name) else []
 
-    def wait_for(self, *names: str, run: Run, timeout_s: float = 60.0) -> None:
+    def wait_for(self, *names: str, run: Run | SlurmRun, timeout_s: float = 60.0) -> None:
         """Wait for files that jobs of a run write."""
         missing = lambda: [name for name in names if not self.has(name)]  # noqa: E731
         wait_until(
-            lambda: not missing() or run.process.poll() is not None,
+            lambda: not missing() or run.has_ended,
             on_timeout=lambda: f"{missing()} are missing, and the run says:\n{run.text}",
             timeout_s=timeout_s,
         )
@@ -147,8 +110,7 @@ class Workflow:
         Parameters
         ----------
         launcher
-            ``auto``, ``local`` or ``mpiexec`` as in ``--daskmpi-launcher``; the name of an MPI for a world of
-            its ranks; or REFERENCE.
+            One of ``--daskmpi-launcher``; the name of an MPI for a world of its ranks; or REFERENCE.
         """
         environ = self.environ()
         snakemake = [sys.executable, "-m", "snakemake"]
@@ -156,7 +118,7 @@ class Workflow:
             command = [*snakemake, "--executor", "local", *args]
         else:
             command = [*snakemake, "--executor", "daskmpi", "--jobs", "unlimited", *args]
-        if launcher in ("local", "mpiexec"):
+        if launcher not in (REFERENCE, "auto", *MPIS):
             command += ["--daskmpi-launcher", launcher]
         if launcher == "mpiexec":
             require("mpich")
@@ -175,7 +137,8 @@ class Workflow:
     def environ(self) -> dict[str, str]:
         """Return the environment of a user who has just installed the package."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE_PREFIXES)}
-        return {**environ, MARKER: self.test_id, "TMPDIR": str(self.tmpdir)}
+        cluster = self.slurm.environ if self.slurm else {}
+        return {**environ, **cluster, MARKER: self.test_id, "TMPDIR": str(self.tmpdir)}
 
     def start_command(self, command: list[str], environ: dict[str, str]) -> Run:
         """Start a program in the workflow's folder."""
@@ -193,6 +156,35 @@ class Workflow:
             )
         self.runs.append(Run(process, log))
         return self.runs[-1]
+
+    def sbatch(self, script: str, *args: str, env: dict[str, str] | None = None) -> SlurmRun:
+        """Submit a batch script from the workflow's folder, as a user does.
+
+        Parameters
+        ----------
+        script
+            Its text (which may be indented), or the path of a file.
+        args
+            Further arguments of sbatch, before the script.
+        """
+        assert self.slurm, "the test needs the fixture slurm"
+        number = len(list(self.folder.glob(".runs/*"))) + 1
+        if "\n" in script:
+            script = str(self.write(f".runs/{number}.sl", script))
+        log = self.folder / ".runs" / f"{number}.slurm.log"
+        log.parent.mkdir(exist_ok=True)
+        # As in an activated environment: scripts say python and snakemake.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        done = subprocess.run(
+            ["sbatch", "--parsable", f"--output={log}", *args, script],
+            cwd=self.folder,
+            env={**self.environ(), "PATH": path, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"sbatch refused: {done.stderr}"
+        return SlurmRun(int(done.stdout.partition(";")[0]), self.slurm, log)
 
     # -- its processes -------------------------------------------------------------------------
 
@@ -267,7 +259,7 @@ def _rank_of(process: psutil.Process) -> int | None:
     """Return the rank that a process is, or descends from by forks; in a local world too."""
     with contextlib.suppress(psutil.Error):
         environ = process.environ()
-        for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK"):
+        for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"):
             if name in environ:
                 return int(environ[name])
         command = process.cmdline()
