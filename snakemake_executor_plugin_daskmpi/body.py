@@ -21,6 +21,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
+from snakemake_interface_executor_plugins.utils import format_cli_arg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,13 +166,15 @@ def pack_job(job: Any) -> bytes:
     return _dumps(parts)
 
 
-def run(workflow: Workflow, packed: bytes, on_shadow: Callable[[str], None]) -> None:
+def run(workflow: Workflow, packed: bytes, on_shadow: Callable[[str], None], mpi: str = "") -> None:
     """Prepare and run a packed job in this process.
 
     Parameters
     ----------
     on_shadow
         Told the job's shadow directory before the body starts, if it has one.
+    mpi
+        The launcher of MPI programs here, in place of the rule's own word in ``resources.mpi``.
 
     Raises
     ------
@@ -183,7 +186,9 @@ def run(workflow: Workflow, packed: bytes, on_shadow: Callable[[str], None]) -> 
     from snakemake.executors.local import Executor, run_wrapper
 
     try:
-        job = _rebuilt_job(workflow, pickle.loads(packed))  # noqa: S301 - from rank 1, over Dask's connection
+        parts = pickle.loads(packed)  # noqa: S301 - from rank 1, over Dask's connection
+        parts["resources"] |= {"mpi": mpi} if mpi else {}
+        job = _rebuilt_job(workflow, parts)
     except Exception as error:
         raise UnpackableError(f"{type(error).__name__}: {error}") from error
     arguments = Executor.job_args_and_prepare(SimpleNamespace(workflow=workflow, dag=workflow.dag), job)
@@ -231,6 +236,21 @@ def _resources_here(job: Any, resources: dict[str, Any]) -> Any:
         here = job.rule.expand_resources(job.wildcards_dict, job.input, job._attempt, skip_evaluation=known)  # noqa: SLF001
         resources |= {name: here.get(name) for name in left_open}
     return ResourceList(fromdict=resources)
+
+
+def launcher_arguments(job: Any) -> str:
+    """Return the arguments by which a spawned job takes its ``resources.mpi`` from $DASKMPI_MPI; "" if it has none.
+
+    Snakemake heeds only the last ``--set-resources`` of a command, so the user's own are repeated.
+    """
+    jobs = list(job.jobs) if job.is_group() else [job]
+    ours = {f"{each.rule.name}:mpi": "$DASKMPI_MPI" for each in jobs if each.resources.get("mpi")}
+    if not ours:
+        return ""
+    theirs = jobs[0].dag.workflow.resource_settings._parsed_overwrite_resources  # noqa: SLF001
+    set_by_user = {f"{rule}:{name}": r.raw for rule, resources in theirs.items() for name, r in resources.items()}
+    assignments = [f"{name}={value}" for name, value in (set_by_user | ours).items()]
+    return str(format_cli_arg("--set-resources", assignments, base64_encode=True))
 
 
 def _dumps(parts: dict[str, Any]) -> bytes:

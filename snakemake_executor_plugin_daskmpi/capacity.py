@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from snakemake_executor_plugin_daskmpi import resources
+
 if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
@@ -26,6 +28,12 @@ class Amounts(NamedTuple):
         return cls(request.cores, request.mem_mb, request.disk_mb, request.gpus)
 
     @classmethod
+    def of_task(cls, request: JobResources) -> Amounts:
+        """Return what one task of an MPI program takes, rounded up; GPUs are not split."""
+        cores, mem_mb, disk_mb = (-(-n // request.tasks) for n in (request.cores, request.mem_mb, request.disk_mb))
+        return cls(cores, mem_mb, disk_mb, request.gpus)
+
+    @classmethod
     def offered(cls, offer: WorkerResources) -> Amounts:
         """Return what an idle worker has."""
         return cls(len(offer.cores), offer.mem_mb, offer.disk_mb, len(offer.gpus))
@@ -42,6 +50,18 @@ class Amounts(NamedTuple):
         """Return the difference, resource by resource, which may be negative."""
         return Amounts(self[0] - other[0], self[1] - other[1], self[2] - other[2], self[3] - other[3])
 
+    def times(self, number: int) -> Amounts:
+        """Return so many of these together."""
+        return Amounts(self[0] * number, self[1] * number, self[2] * number, self[3] * number)
+
+    def holds(self, each: Amounts) -> int:
+        """Return how many of something there is room for; one of no size counts as one.
+
+        >>> Amounts(cores=8, mem_mb=3000).holds(Amounts(cores=2, mem_mb=1000))
+        3
+        """
+        return min((have // need for have, need in zip(self, each, strict=True) if need), default=1)
+
 
 class Capacity:
     """One worker: what it has, what of it is free, and which jobs have the rest.
@@ -50,9 +70,11 @@ class Capacity:
     worker. All that ran before the reservation ends some time, and then the reserved job fits.
     """
 
-    def __init__(self, name: str, offer: WorkerResources) -> None:
+    def __init__(self, name: str, offer: WorkerResources, step_group: str = "") -> None:
         self.name = name
         self.offer = offer
+        #: Workers of one group can share the tasks of an MPI program; "" can share with none.
+        self.step_group = step_group
         self.total = self.free = Amounts.offered(offer)
         #: What is left beside the reserved job and those that started since; None without a reservation.
         self.beside: Amounts | None = None
@@ -61,6 +83,10 @@ class Capacity:
         self._free_cores = sorted(offer.cores)
         self._free_gpus = list(offer.gpus)
         self._started_since: set[str] = set()
+
+    def serves(self, component: str) -> bool:
+        """Say whether it takes jobs of a component."""
+        return resources.serves(self.offer, component)
 
     def room(self, *, heeding: bool) -> Amounts:
         """Return what may be taken now by a job that heeds the reservation, or by one that need not."""

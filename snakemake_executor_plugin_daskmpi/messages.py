@@ -62,6 +62,8 @@ class JobSpec:
     reusable: bool = False
     #: Environment variables that the job gets in addition.
     environment: tuple[tuple[str, str], ...] = ()
+    #: The rule's launcher of MPI programs with its options (``resources.mpi``); "" if it names none.
+    mpi: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,13 @@ class Grant:
     bind: bool = False
     #: Key of the job on this worker whose grant it takes over: it starts when that one has ended.
     after: str = ""
+    #: MPI tasks of the job, and cores of each, also of those on other workers.
+    tasks: int = 1
+    cores_per_task: int = 1
+    #: Slurm's name of the node of each task, for ``srun``; empty where Slurm has no part in it.
+    nodes: tuple[str, ...] = ()
+    #: What ``resources.mpi`` is for this job: the rule's launcher with what makes it work there.
+    mpi: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +134,17 @@ class WorkerInfo:
     host: str
     #: Offered cores, memory, disk, GPUs, as keyword arguments of WorkerResources.
     offer: dict[str, Any] = field(default_factory=dict)
+    #: Slurm's name of the node, if the worker is a task of a Slurm step.
+    node: str = ""
+    #: Number of the hetjob component that it is in, None outside of one.
+    het_group: int | None = None
+
+    @property
+    def step_group(self) -> str:
+        """What it has in common with the workers that one ``srun`` step can span with it; "" if there are none."""
+        if not self.node:
+            return ""
+        return "allocation" if self.het_group is None else f"component {self.het_group}"
 
 
 def exit_text(exit_code: int | None, signal_number: int | None) -> str:

@@ -14,16 +14,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from snakemake_executor_plugin_daskmpi import roll_call
 from snakemake_executor_plugin_daskmpi.durations import Durations
 from snakemake_executor_plugin_daskmpi.errors import PoolError
+from snakemake_executor_plugin_daskmpi.grants import grant_of
 from snakemake_executor_plugin_daskmpi.messages import (
     OUTCOME_TOPIC,
-    Grant,
     JobOutcome,
     JobSpec,
     OutcomeKind,
@@ -56,6 +56,8 @@ class _Job:
     request: JobResources
     priority: int
     worker: str | None = None
+    #: All workers that have tasks of it, if there are several.
+    shared_by: frozenset[str] = frozenset()
     future: Future[Any] | None = None
     #: The jobs that have or will have the same grant, this one included, in their order.
     queue: deque[str] = field(default_factory=deque)
@@ -98,6 +100,10 @@ class Pool:
         self._pump_is_due = False
         self._closed = False
         self._sweeper: asyncio.Task[None] | None = None
+        #: Cancellations on their way, held so that they are not collected.
+        self._kills: set[asyncio.Task[Any]] = set()
+        #: Whether workers take only jobs of certain components; known once open.
+        self.names_components = False
 
     # -- called by the executor, in Snakemake's threads ------------------------------------
 
@@ -122,34 +128,17 @@ class Pool:
 
     async def _open(self, world: World, context: RunContext, timeout_s: float) -> Mapping[str, WorkerResources]:
         client = self._link.client
-        await self._wait_for_workers(world, timeout_s)
-        infos = await client.run(runner.describe)
-        for info in sorted(infos.values(), key=lambda i: i.name):
+        for info in await roll_call.workers_of(self._link, world, timeout_s):
             offer: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in info.offer.items()}
             self._infos[info.address] = info
-            self._placement.add_worker(info.address, WorkerResources(**offer))
+            self._placement.add_worker(info.address, WorkerResources(**offer), info.step_group)
+        self.names_components = any(offer.components is not None for offer in self._placement.workers.values())
         client.subscribe_topic(OUTCOME_TOPIC, self._guarded(self._on_outcome_event))
         client.subscribe_topic("all", self._guarded(self._on_cluster_event))
         await client.run_on_scheduler(rank_log.open_rank_log, context.run_dir)
         await client.run(runner.prepare, context)
         self._sweeper = asyncio.create_task(self._sweep())
         return {self._infos[address].name: offer for address, offer in self._placement.workers.items()}
-
-    async def _wait_for_workers(self, world: World, timeout_s: float) -> None:
-        scheduler: Any = self._link.client.scheduler
-        n_workers, deadline = world.n_workers, time.monotonic() + timeout_s
-        while True:
-            world.check()
-            workers = (await scheduler.identity())["workers"]
-            if len(workers) >= n_workers:
-                return
-            if time.monotonic() > deadline:
-                raise PoolError(
-                    f"Only {len(workers)} of {n_workers} workers came up within {timeout_s:.0f} s.",
-                    seen=f"workers {sorted(w['name'] for w in workers.values())} are there.",
-                    next_step="raise --daskmpi-startup-timeout, or look at the other ranks' output.",
-                )
-            await asyncio.sleep(0.05)
 
     def _enqueue(self, spec: JobSpec, request: JobResources, priority: int) -> None:
         if self._closed:
@@ -180,13 +169,14 @@ class Pool:
         """Send a job to its worker, to start at once or after another one."""
         job = self._jobs[assignment.key]
         job.worker, job.queue = assignment.worker, queue
+        job.shared_by = frozenset(worker for worker, _ in assignment.shared)
         queue.append(assignment.key)
         if not after:
             self._extensible.append(queue)
         job.future = self._link.client.submit(
             runner.run_job,
             job.spec,
-            Grant(assignment.cores, assignment.gpus, self._bind, after),
+            replace(grant_of(assignment, job.request, job.spec.mpi, self._infos), bind=self._bind, after=after),
             key=f"daskmpi-{job.spec.key}-{next(self._submissions)}",
             workers=[assignment.worker],
             allow_other_workers=False,
@@ -250,9 +240,18 @@ class Pool:
             there[key].queue.clear()
             reason = f"worker {info.name} on {info.host} died while running it"
             self._finish(JobOutcome(key, OutcomeKind.LOST, worker=info.name, host=info.host, reason=reason))
+        for key, job in self._jobs.items():
+            if address in job.shared_by:
+                self._kill(key, job, f"worker {info.name} on {info.host}, which had tasks of it, died")
         for key in self._placement.unplaceable():
             refusal = self._placement.refusal(self._jobs[key].request)
             self._finish(JobOutcome(key, OutcomeKind.FAILED, reason=str(refusal)))
+
+    def _kill(self, key: str, job: _Job, reason: str) -> None:
+        """Let the worker that runs a job's body end it; its outcome comes as any other."""
+        kill = self._link.client.run(runner.kill_job, key, reason, workers=[job.worker or ""], on_error="ignore")
+        self._kills.add(task := asyncio.ensure_future(kill))
+        task.add_done_callback(self._kills.discard)
 
     def _wait_again(self, key: str, job: _Job) -> None:
         """Put a job that was sent to a worker, and waited there for its turn, back into the queue."""

@@ -1,7 +1,7 @@
 """Why no worker could ever hold a job, and what to change.
 
 Runs on: rank 1. Pure.
-Called by: placement.
+Called by: fleet.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import three_part_message
-from snakemake_executor_plugin_daskmpi.resources import shortfalls
+from snakemake_executor_plugin_daskmpi.resources import serves, shortfalls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +42,13 @@ class Refusal:
         return three_part_message(self.happened, seen=self.seen, next_step=self.next_step)
 
 
-def refusal_of(request: JobResources, offers: Sequence[WorkerResources]) -> Refusal | None:
+def refusal_of(request: JobResources, offers: Sequence[WorkerResources], together: int = 0) -> Refusal | None:
     """Return why none of the workers could hold a job even when idle; None if one could.
+
+    Parameters
+    ----------
+    together
+        How many of its tasks those workers have room for that one ``srun`` spans.
 
     >>> from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
     >>> refusal_of(JobResources(cores=8), [WorkerResources(cores=(0, 1, 2, 3), mem_mb=8000, disk_mb=0)]).seen
@@ -55,22 +60,53 @@ def refusal_of(request: JobResources, offers: Sequence[WorkerResources]) -> Refu
             "no worker is left to run the job.",
             "look into the workers' logs for the reason, then run the same command again.",
         )
-    lacks = [shortfalls(request, offer) for offer in offers]
+    serving = [offer for offer in offers if serves(offer, request.component)]
+    if not serving:
+        return _unknown_component(request.component, offers)
+    lacks = [shortfalls(request, offer) for offer in serving]
     if not all(lacks):
         return None
+    if request.spans and together:
+        return _too_many_tasks(request, together)
+    whose = f" of component {request.component}" if request.component and serving[0].components is not None else ""
     nowhere = set.intersection(*({name for name, _, _ in lack} for lack in lacks))
     if nowhere:
         every = [one for lack in lacks for one in lack if one[0] in nowhere]
         short = list({one[0]: one for one in sorted(every, key=_offered)}.values())
-        seen = "; ".join(f"{name}={asked}, but the largest worker offers {most}" for name, asked, most in short)
+        seen = "; ".join(f"{name}={asked}, but the largest worker{whose} offers {most}" for name, asked, most in short)
     else:
         every = [one for lack in lacks for one in lack]
         short = min(lacks, key=len)
         nearest = ", ".join(f"{name}={here} of {asked}" for name, asked, here in short)
-        seen = f"some worker offers each of these, but none offers all; the nearest offers {nearest}"
+        seen = f"some worker{whose} offers each of these, but none offers all; the nearest offers {nearest}"
     asks = ", ".join(dict.fromkeys(f"{name}={asked}" for name, asked, _ in every))
     steps = [REMEDIES[name] + _default_hint(name, most, request) for name, _, most in short]
+    if request.tasks > 1:
+        asks += f" for its tasks={request.tasks} on one worker"
+        if not request.spans:
+            steps.append('lower its tasks, or in a Slurm step let several workers share them: mpi="srun"')
     return Refusal(f"No worker can ever hold a job with {asks}.", f"{seen}.", f"{'; '.join(steps)}.")
+
+
+def _unknown_component(component: str, offers: Sequence[WorkerResources]) -> Refusal:
+    names = sorted({name for offer in offers for name in offer.components or ()})
+    taken = ", ".join(f"jobs of component {name}" if name else "jobs that ask for no component" for name in names)
+    known = next((name for name in names if name), "NAME")
+    return Refusal(
+        f"No worker takes jobs of component {component}." if component else "No worker takes jobs without a component.",
+        f"the workers take {taken or 'none at all'}.",
+        f"give the rule daskmpi_component={known}, or let a component take "
+        f"{component or 'such jobs (any)'} in --daskmpi-components.",
+    )
+
+
+def _too_many_tasks(request: JobResources, together: int) -> Refusal:
+    each = f"{request.cores // request.tasks} cores and {-(-request.mem_mb // request.tasks)} MB"
+    return Refusal(
+        f"No workers can ever hold a job with tasks={request.tasks} of {each} each.",
+        f"those that one srun spans have room for {together} such tasks at most.",
+        "lower the rule's tasks, threads or mem_mb, or start more workers in that component with a larger --ntasks.",
+    )
 
 
 def _offered(lack: tuple[str, int, int]) -> int:

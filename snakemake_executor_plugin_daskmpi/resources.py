@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,19 +17,23 @@ if TYPE_CHECKING:
 #: Names under which rules ask for GPUs, in the order in which they are looked up.
 GPU_RESOURCE_NAMES = ("gpu", "gpus", "nvidia_gpu")
 
+#: What :class:`Steering` reads: it tells jobs to workers of a component where components are named.
+STEERING_RESOURCE_NAMES = frozenset(
+    {"slurm_partition", "partition", "slurm_account", "account", "constraint", "slurm_qos", "qos"}
+    | {"gpu_model", "gres", "slurm_gres", "slurm_extra"},
+)
 #: Resources that steer other executors. They are accepted and have no effect here.
 FOREIGN_RESOURCE_PREFIXES = ("slurm_", "lsf_", "sge_", "pbs_", "htcondor_", "flux_", "k8s_", "googlebatch_")
-FOREIGN_RESOURCE_NAMES = frozenset(
-    {"mpi", "tasks", "tasks_per_gpu", "cpus_per_task", "cpus_per_gpu", "constraint", "qos", "partition", "account"}
-    | {"clusters", "nodes", "gres", "gpu_model", "machine_type", "reservation", "exclusive"},
-)
+FOREIGN_RESOURCE_NAMES = STEERING_RESOURCE_NAMES | {
+    *("tasks_per_gpu", "cpus_per_gpu", "clusters", "nodes", "machine_type", "reservation", "exclusive"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class JobResources:
     """What one job asks of the worker that runs it."""
 
-    #: CPU cores, from ``threads``. 0 for jobs with ``threads: 0``.
+    #: CPU cores: ``threads``, or ``cpus_per_task`` if given, of each task. 0 for jobs with ``threads: 0``.
     cores: int = 1
     #: Memory in MB, from ``mem_mb`` or ``mem``; 0 if the rule does not say.
     mem_mb: int = 0
@@ -40,6 +45,10 @@ class JobResources:
     runtime_min: int | None = None
     #: Kind of worker that it has to go to, see :attr:`Steering.component`; "" for any that takes such jobs.
     component: str = ""
+    #: Tasks (ranks) of its MPI program, among which cores, memory and scratch space are split evenly.
+    tasks: int = 1
+    #: Whether the tasks may lie on several workers: ``srun`` starts them.
+    spans: bool = False
 
     @classmethod
     def of(cls, resources: Mapping[str, object]) -> JobResources:
@@ -49,17 +58,36 @@ class JobResources:
         before. A value that is not a number yet (``<TBD>``) counts as not given.
 
         >>> JobResources.of({"_cores": 4, "mem_mb": 2000, "gpu": 1, "lsf_queue": "x"})
-        JobResources(cores=4, mem_mb=2000, disk_mb=0, gpus=1, runtime_min=None, component='')
+        JobResources(cores=4, mem_mb=2000, disk_mb=0, gpus=1, runtime_min=None, component='', tasks=1, spans=False)
+        >>> JobResources.of({"_cores": 2, "tasks": 8, "mpi": "srun --mpi=pmi2"})
+        JobResources(cores=16, mem_mb=0, disk_mb=0, gpus=0, runtime_min=None, component='', tasks=8, spans=True)
         """
         gpus = next((n for name in GPU_RESOURCE_NAMES if (n := _number(resources.get(name)))), 0)
+        tasks = max(1, _number(resources.get("tasks")))
+        asked = _number(resources.get("cpus_per_task"))
+        # Negative is how the slurm executor says "not given".
+        cores_per_task = asked if asked > 0 else _number(resources.get("_cores"))
+        # Which task would get which GPU, srun does not say.
+        can_span = tasks > 1 and cores_per_task > 0 and not gpus
         return cls(
-            cores=_number(resources.get("_cores")),
+            cores=tasks * cores_per_task,
             mem_mb=_number(resources.get("mem_mb")),
             disk_mb=_number(resources.get("disk_mb")),
             gpus=gpus,
             runtime_min=_number(resources.get("runtime")) or None,
             component=Steering.of(resources).component,
+            tasks=tasks,
+            spans=can_span and mpi_program(str(resources.get("mpi", ""))) == "srun",
         )
+
+
+def mpi_program(launcher: str) -> str:
+    """Return the program in a rule's ``resources.mpi``, which may have further words.
+
+    >>> mpi_program("/opt/slurm/bin/srun --mpi=pmix")
+    'srun'
+    """
+    return PurePath(next(iter(launcher.split()), "")).name
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +167,20 @@ class WorkerResources:
     components: tuple[str, ...] | None = None
 
 
-def foreign_resources(names: set[str]) -> set[str]:
-    """Return those names that only other executors act on.
+def foreign_resources(names: set[str], *, steered: bool = False) -> set[str]:
+    """Return those names that only other executors act on; with ``steered``, components are named here.
 
-    >>> sorted(foreign_resources({"mem_mb", "slurm_partition", "mpi"}))
-    ['mpi', 'slurm_partition']
+    >>> sorted(foreign_resources({"mem_mb", "slurm_partition", "lsf_queue"}))
+    ['lsf_queue', 'slurm_partition']
+    >>> sorted(foreign_resources({"mem_mb", "slurm_partition", "lsf_queue"}, steered=True))
+    ['lsf_queue']
     """
-    return {n for n in names if n in FOREIGN_RESOURCE_NAMES or n.startswith(FOREIGN_RESOURCE_PREFIXES)}
+    foreign = {n for n in names if n in FOREIGN_RESOURCE_NAMES or n.startswith(FOREIGN_RESOURCE_PREFIXES)}
+    return foreign - STEERING_RESOURCE_NAMES if steered else foreign
 
 
 def shortfalls(job: JobResources, worker: WorkerResources) -> list[tuple[str, int, int]]:
-    """Return ``(resource, asked, offered)`` for all that an *idle* worker lacks for a job.
+    """Return ``(resource, asked, offered)`` for all that an *idle* worker lacks for a job, components aside.
 
     >>> shortfalls(JobResources(cores=8), WorkerResources(cores=(0, 1), mem_mb=1000, disk_mb=10))
     [('threads', 8, 2)]
@@ -163,9 +194,14 @@ def shortfalls(job: JobResources, worker: WorkerResources) -> list[tuple[str, in
     return [(name, asked, offered) for name, asked, offered in pairs if asked > offered]
 
 
+def serves(worker: WorkerResources, component: str) -> bool:
+    """Say whether a worker takes jobs of a component."""
+    return worker.components is None or component in worker.components
+
+
 def fits(job: JobResources, worker: WorkerResources) -> bool:
     """Say whether an *idle* worker could hold a job."""
-    return not shortfalls(job, worker)
+    return serves(worker, job.component) and not shortfalls(job, worker)
 
 
 def _number(value: object) -> int:

@@ -9,10 +9,10 @@ Jobs of one priority that ask for the same are one *shape*. Shapes that differ o
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from snakemake_executor_plugin_daskmpi.capacity import Amounts
 
@@ -22,6 +22,26 @@ if TYPE_CHECKING:
 
 #: Lower goes first: priority, size, runtime, age.
 Rank = tuple[float, ...]
+
+
+class Kind(NamedTuple):
+    """What all shapes on a shelf have in common."""
+
+    priority: int
+    cores: int
+    gpus: int
+    #: Order of magnitude.
+    runtime: int
+    component: str
+    #: Number of tasks if they may lie on several workers, else 0.
+    spanning_tasks: int
+
+    @classmethod
+    def of(cls, priority: int, request: JobResources) -> Kind:
+        """Return on which kind of shelf a job belongs."""
+        magnitude = (request.runtime_min or 0).bit_length()
+        tasks = request.tasks if request.spans else 0
+        return cls(priority, request.cores, request.gpus, magnitude, request.component, tasks)
 
 
 @dataclass(eq=False, slots=True)
@@ -38,8 +58,8 @@ class Shape:
     rank: Rank = ()
     #: The resource of which it needs the largest share, as an index into Amounts.
     dominant: int = 0
-    #: The worker that is reserved for its first job.
-    reserved: Capacity | None = None
+    #: The workers that are reserved for its first job: one, or several that share its tasks.
+    reserved: tuple[Capacity, ...] = ()
 
     def measure(self, most: Amounts) -> None:
         """Compute size and rank against the most that any worker offers of each resource."""
@@ -50,10 +70,9 @@ class Shape:
 
 @dataclass(eq=False, slots=True)
 class Shelf:
-    """Shapes of one priority, number of cores, number of GPUs and magnitude of runtime; most memory first."""
+    """Shapes that differ only in memory and scratch space, and a little in runtime; most memory first."""
 
-    #: These four.
-    kind: tuple[int, int, int, int]
+    kind: Kind
     shapes: list[Shape] = field(default_factory=list)
     #: Whether it got something new since the last pass.
     fresh: bool = True
@@ -74,7 +93,7 @@ class Shelves:
     def __init__(self) -> None:
         self.shape_of: dict[str, Shape] = {}
         self._shapes: dict[tuple[int, JobResources], Shape] = {}
-        self._shelves: dict[tuple[int, int, int, int], Shelf] = {}
+        self._shelves: dict[Kind, Shelf] = {}
         self._most = Amounts()
         self._shapes_made = 0
 
@@ -118,10 +137,22 @@ class Shelves:
             for shape in self._shapes.values():
                 shape.measure(most)
 
+    def age(self, components: tuple[str, ...] | None, started: list[Rank]) -> None:
+        """Note jobs that started on workers of some components, by their ranks: they passed over what ranks higher."""
+        started.sort()
+        for shelf in self._shelves.values():
+            if components is None or shelf.kind.component in components:
+                shelf.passed_over += len(started) - bisect_right(started, shelf.shapes[0].rank)
+
+    def aged(self, patience: int) -> list[Shape]:
+        """Return the first shapes of the shelves that were passed over so often and have no reservation, by rank."""
+        shapes = [shelf.shapes[0] for shelf in self._shelves.values() if shelf.passed_over >= patience]
+        return sorted((shape for shape in shapes if not shape.reserved), key=attrgetter("rank"))
+
     def _new_shape(self, priority: int, request: JobResources) -> Shape:
         """Put a new shape on its shelf, a new one if need be."""
         runtime_min = request.runtime_min or 0
-        kind = (priority, request.cores, request.gpus, runtime_min.bit_length())
+        kind = Kind.of(priority, request)
         shelf = self._shelves.setdefault(kind, Shelf(kind))
         self._shapes_made += 1
         order = (-request.mem_mb, -request.disk_mb, -runtime_min, self._shapes_made)

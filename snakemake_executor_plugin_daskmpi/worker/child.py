@@ -54,7 +54,7 @@ def be(connection: Connection, workflow: Any, obstacle: str, spec: JobSpec, gran
             _take_on(spec, grant, cores)
             if spec.command is not None:
                 os.execv("/bin/bash", ["bash", "-c", spec.command])  # noqa: S606
-            report = _outcome_of(workflow, obstacle, spec)
+            report = _outcome_of(workflow, obstacle, spec, grant)
             code = report.get("exit_code", 1 if report["failed"] else 0)
             _flush()
             if not spec.reusable or report["failed"] or number == _JOBS_PER_PROCESS:
@@ -108,7 +108,7 @@ def _take_on(spec: JobSpec, grant: Grant, cores: set[int]) -> None:
         os.sched_setaffinity(0, usable or cores)
 
 
-def _outcome_of(workflow: Any, obstacle: str, spec: JobSpec) -> dict[str, Any]:
+def _outcome_of(workflow: Any, obstacle: str, spec: JobSpec, grant: Grant) -> dict[str, Any]:
     """Run a body and return what is to be said of it; what it raised is printed to its log."""
     from snakemake.exceptions import print_exception
 
@@ -116,7 +116,7 @@ def _outcome_of(workflow: Any, obstacle: str, spec: JobSpec) -> dict[str, Any]:
     if workflow is None or spec.body is None:
         return report | {"obstacle": obstacle}
     try:
-        body.run(workflow, spec.body, lambda path: report.update(shadow_dir=path))
+        body.run(workflow, spec.body, lambda path: report.update(shadow_dir=path), grant.mpi)
     except body.UnpackableError as error:
         report["obstacle"] = f"a job could not be rebuilt on the worker: {error}"
     except SystemExit as exit_:

@@ -6,10 +6,12 @@ Called by: world.bootstrap, worker.forkserver.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
+    from pathlib import Path
 
     from snakemake_executor_plugin_daskmpi.messages import Grant
 
@@ -20,10 +22,37 @@ _RANK_NAMES = frozenset(
     {"SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_ID", "SLURM_STEPID", "SLURM_GTIDS"}
     | {"SLURM_STEP_NUM_TASKS", "SLURM_STEP_NUM_NODES", "SLURM_STEP_NODELIST", "SLURM_STEP_TASKS_PER_NODE"}
     | {"SLURM_STEP_LAUNCHER_PORT", "SLURM_LAUNCH_NODE_IPADDR", "SLURM_SRUN_COMM_HOST", "SLURM_SRUN_COMM_PORT"}
-    | {"SLURM_TASK_PID", "SLURM_MPI_TYPE", "MPIEXEC_HOSTNAME", "GFORTRAN_UNBUFFERED_PRECONNECTED"},
+    | {"SLURM_TASK_PID", "MPIEXEC_HOSTNAME", "GFORTRAN_UNBUFFERED_PRECONNECTED"},
 )
 #: What users set for their own ``mpiexec`` and want to keep in jobs.
 _KEPT = frozenset({"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"})
+
+#: What our own step asked for, which an ``srun`` in a job would take for its own options: numbers of tasks and nodes,
+#: memory, distribution and binding (which Slurm may not be set up for, and then warns of). Each also with
+#: ``_HET_GROUP_n`` and ``_PACK_GROUP_n`` appended. ``SLURM_MPI_TYPE`` stays: the type with which our world could form
+#: is the best guess for programs of jobs, and a wrong one starts as many worlds of one rank each.
+_STEP_OPTION = re.compile(
+    r"SLURM_(NTASKS|NPROCS|NTASKS_PER_\w+?|TASKS_PER_NODE|NNODES|JOB_NUM_NODES|CPUS_PER_TASK|MEM_PER_(CPU|GPU|NODE)"
+    r"|DISTRIBUTION|HOSTFILE|(CPU|MEM|GPU)_BIND(_\w+?)?|HINT|THREADS_PER_CORE|EXACT|EXCLUSIVE|OVERCOMMIT|KILL_BAD_EXIT"
+    r"|GPUS|GPUS_PER_\w+?|TRES_PER_TASK)(_(HET|PACK)_GROUP_\d+)?|SRUN_CPUS_PER_TASK",
+)
+
+#: Makes an ``srun`` in a job start at once, on CPUs and memory that our own step holds: else it waits for ever.
+_INNER_STEP = {"SLURM_OVERLAP": "1", "SLURM_MEM_PER_NODE": "0"}
+#: Makes an ``mpiexec`` in a job start its processes on the job's own node, as it would without Slurm: each of them
+#: finds out that it is in a Slurm job, and then starts its processes with an ``srun`` over all nodes.
+_ON_THIS_NODE = {
+    # MPICH and Intel MPI.
+    "HYDRA_LAUNCHER": "fork",
+    "HYDRA_RMK": "user",
+    "I_MPI_HYDRA_BOOTSTRAP": "fork",
+    "I_MPI_HYDRA_RMK": "user",
+    # Open MPI 5, and 4.
+    "PRTE_MCA_plm": "^slurm",
+    "PRTE_MCA_ras": "^slurm",
+    "OMPI_MCA_plm": "^slurm",
+    "OMPI_MCA_ras": "^slurm",
+}
 
 #: Read by the linear algebra libraries; Snakemake sets the same for shell commands.
 THREAD_COUNT_NAMES = (
@@ -45,22 +74,50 @@ def is_rank_variable(name: str) -> bool:
     return name not in _KEPT and (name in _RANK_NAMES or name.startswith(_RANK_PREFIXES))
 
 
+def is_in_step(environ: Mapping[str, str]) -> bool:
+    """Say whether a process is a task of a Slurm step, by its environment before a :func:`scrub`."""
+    return "SLURM_STEP_ID" in environ
+
+
 def scrub(environ: MutableMapping[str, str]) -> None:
-    """Remove from an environment what makes a process believe that it is a rank of our world."""
-    for name in [n for n in environ if is_rank_variable(n)]:
+    """Remove from an environment what makes a process believe that it is a rank of our world.
+
+    In a Slurm step, also make it fit for starting MPI programs with ``srun`` or ``mpiexec``. A second scrub of the
+    same environment, of which these know nothing, keeps that.
+    """
+    in_step = is_in_step(environ)
+    kept = {name: value for name, value in _ON_THIS_NODE.items() if environ.get(name) == value}
+    for name in [n for n in environ if is_rank_variable(n) or (in_step and _STEP_OPTION.fullmatch(n))]:
         del environ[name]
+    environ.update(_INNER_STEP | _ON_THIS_NODE if in_step else kept)
 
 
 def granted_environment(grant: Grant, offered_gpus: tuple[str, ...], environ: Mapping[str, str]) -> dict[str, str]:
     """Return what a grant adds to a job's environment.
 
-    GPU variables are set, to nothing if none was asked for, only where the worker has GPUs.
+    GPU variables are set, to nothing if none was asked for, only where the worker has GPUs. In a Slurm step, Slurm's
+    numbers are the job's own, as if it were a Slurm job: programs read them, and so does ``srun``.
     """
-    threads = str(max(1, len(grant.cores)))
+    threads = str(max(1, grant.cores_per_task if grant.tasks > 1 else len(grant.cores)))
     added = dict.fromkeys(THREAD_COUNT_NAMES, threads)
+    if grant.mpi:
+        # For spawned jobs, whose command was made before it was known where they run.
+        added["DASKMPI_MPI"] = grant.mpi
+    if is_in_step(environ):
+        tasks = str(grant.tasks)
+        added |= {"SLURM_NTASKS": tasks, "SLURM_NPROCS": tasks, "SLURM_CPUS_PER_TASK": threads}
     if offered_gpus or grant.gpus:
         visible = ",".join(grant.gpus)
         added["CUDA_VISIBLE_DEVICES"] = visible
         if "ROCR_VISIBLE_DEVICES" in environ:
             added["ROCR_VISIBLE_DEVICES"] = visible
     return added
+
+
+def step_environment(nodes: Path) -> dict[str, str]:
+    """Return what makes ``srun`` put tasks on the nodes that a file lists, one line for each task.
+
+    More tasks than lines it refuses. Not ``--cpus-per-task``: that implies ``--exact``, by which Slurm binds steps
+    that overlap to the same CPUs. Without it, tasks see all CPUs of the allocation there, as other jobs do.
+    """
+    return {"SLURM_HOSTFILE": str(nodes), "SLURM_DISTRIBUTION": "arbitrary"}

@@ -36,6 +36,8 @@ class Share:
     #: 0 … ``of`` - 1.
     index: int = 0
     of: int = 1
+    #: Ranks of the host that are no workers.
+    others: int = 0
 
     def slice_of(self, things: Sequence[_T]) -> list[_T]:
         """Return this worker's part of things that all workers of the host see, as even as can be.
@@ -56,12 +58,15 @@ class Share:
 
 def offer_of(settings: Settings, environ: Mapping[str, str], share: Share) -> WorkerResources:
     """Return what the worker in this process offers."""
-    cores = cores_of(settings.cores, environ, sorted(os.sched_getaffinity(0)), share)
+    affinity = sorted(os.sched_getaffinity(0))
+    component = roles.own_component(environ) if roles.in_step(environ) else None
     return WorkerResources(
-        cores=cores,
-        mem_mb=settings.mem_mb or memory_mb(environ, len(cores), host_memory_mb(), share),
+        cores=cores_of(settings.cores, environ, affinity, share),
+        mem_mb=settings.mem_mb
+        or memory_mb(environ, len(cores_of(None, environ, affinity, share)), host_memory_mb(), share),
         disk_mb=UNLIMITED_DISK_MB if settings.disk_mb is None else settings.disk_mb,
         gpus=gpus_of(settings.gpus, environ, share),
+        components=roles.served_components(settings.components, component),
     )
 
 
@@ -75,31 +80,50 @@ def cores_of(asked: int | None, environ: Mapping[str, str], affinity: list[int],
     >>> cores_of(4, {}, [0, 1], Share(1, 2))
     (1, 2, 3, 4)
     """
-    given = roles.slurm_value(environ, "SLURM_CPUS_PER_TASK") if "SLURM_STEP_ID" in environ else None
-    number = asked or (int(given) if given else None)
-    # A task that sees just what it was given was bound to its own cores by srun.
-    mine = affinity if given and len(affinity) == int(given) else share.slice_of(affinity)
-    if number is None:
-        return tuple(mine)
-    beyond = range(max(affinity) + 1, max(affinity) + 1 + number)
-    return tuple([*mine, *beyond][:number])
+    given = int((_on_node(environ) and roles.slurm_value(environ, "SLURM_CPUS_PER_TASK")) or 0)
+    beyond = range(max(affinity) + 1, max(affinity) + 1 + max(given, asked or 0, cpus := _cpus_on_node(environ)))
+    if given and len(affinity) == given:
+        # A task that sees just what it was given was bound to its own cores by srun.
+        mine = affinity
+    else:
+        # Slurm's word counts: many sites do not confine what they do not bind.
+        common = [*affinity, *beyond][:cpus] if cpus else affinity
+        # Without a number of CPUs for each task, the ranks that are no workers keep one each, as is Slurm's default.
+        kept = 0 if given or not cpus or len(common) < share.of + share.others else share.others
+        mine = share.slice_of(common[kept:])
+        if given and not cpus:
+            mine = [*mine, *beyond]
+        # srun may put more tasks on a node than fit there, if it was not told how large they are.
+        mine = mine[: given or None]
+    return tuple([*mine, *(core for core in beyond if core not in mine)][:asked] if asked else mine)
 
 
 def memory_mb(environ: Mapping[str, str], n_cores: int, host_mb: int, share: Share) -> int:
-    """Return a worker's memory in MB.
+    """Return the memory in MB of a worker that Slurm gave so many cores.
 
-    >>> memory_mb({"SLURM_STEP_ID": "0", "SLURM_MEM_PER_CPU": "3072"}, 4, 64000, Share())
+    >>> memory_mb({"SLURM_JOB_ID": "1", "SLURMD_NODENAME": "n1", "SLURM_MEM_PER_CPU": "3072"}, 4, 64000, Share())
     12288
     >>> memory_mb({}, 4, 64000, Share(0, 2))
     24000
     """
-    if "SLURM_STEP_ID" in environ:
+    if _on_node(environ):
         # 0 stands for all of the node's memory.
         if per_cpu := int(roles.slurm_value(environ, "SLURM_MEM_PER_CPU") or 0):
             return per_cpu * n_cores
         if per_node := int(roles.slurm_value(environ, "SLURM_MEM_PER_NODE") or 0):
-            return per_node // share.of
+            # Ranks that are no workers count as one core each.
+            return per_node * n_cores // (n_cores * share.of + share.others)
     return int(host_mb * _OFFERED_PART_OF_MEMORY) // share.of
+
+
+def _on_node(environ: Mapping[str, str]) -> bool:
+    """Say whether this process is on a node of a Slurm allocation, so that Slurm's numbers are about it."""
+    return "SLURM_JOB_ID" in environ and "SLURMD_NODENAME" in environ
+
+
+def _cpus_on_node(environ: Mapping[str, str]) -> int:
+    """Return the number of CPUs that Slurm gave on this node, 0 if it does not say."""
+    return int(environ.get("SLURM_CPUS_ON_NODE", 0)) if _on_node(environ) else 0
 
 
 def host_memory_mb() -> int:
@@ -132,7 +156,7 @@ def gpus_of(asked: str | None, environ: Mapping[str, str], share: Share) -> tupl
     for name in ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS"):
         if name in environ:
             ids = _ids(environ[name])
-            if roles.slurm_value(environ, "SLURM_GPUS_PER_TASK") is not None:
+            if roles.in_step(environ) and roles.slurm_value(environ, "SLURM_GPUS_PER_TASK") is not None:
                 return ids
             # Unlike cores, a GPU is never given to two workers.
             return tuple(share.slice_of(ids)) if len(ids) >= share.of else ids[share.index : share.index + 1]

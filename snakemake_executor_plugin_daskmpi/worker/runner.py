@@ -29,7 +29,7 @@ from snakemake_executor_plugin_daskmpi.messages import (
     exit_text,
 )
 from snakemake_executor_plugin_daskmpi.worker import environment, forkserver
-from snakemake_executor_plugin_daskmpi.world import processes, rank_log
+from snakemake_executor_plugin_daskmpi.world import processes, rank_log, roles
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -51,6 +51,7 @@ class _Running:
     pid: int | None = None
     #: Why it is being killed, if it is.
     killed_for: OutcomeKind | None = None
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -88,6 +89,8 @@ class Runner:
     async def run(self, spec: JobSpec, grant: Grant) -> JobOutcome:
         """Run one job to its end; never raises for what the job does."""
         added = environment.granted_environment(grant, self.offer.gpus, os.environ)
+        if grant.nodes:
+            added |= environment.step_environment(self._write_nodes(spec, grant))
         spec = dataclasses.replace(spec, environment=(*added.items(), *spec.environment))
         running = _Running(spec, asyncio.get_running_loop().create_future())
         self._running[spec.key] = running
@@ -98,11 +101,25 @@ class Runner:
             _log.warning("%s: could not be handed to the forkserver", spec.name)
         return await running.outcome
 
+    def _write_nodes(self, spec: JobSpec, grant: Grant) -> Path:
+        """Write the node of each MPI task of a job beside its log, as srun reads it, and return the file."""
+        file = Path(spec.log).with_suffix(".nodes")
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.write_text("".join(f"{node}\n" for node in grant.nodes))
+        return file
+
     async def cancel(self) -> None:
-        """End all running jobs: SIGTERM to their process groups, SIGKILL after a grace."""
-        jobs = list(self._running.values())
+        """End all running jobs."""
+        await self._kill(list(self._running.values()), OutcomeKind.CANCELLED)
+
+    async def kill(self, key: str, reason: str) -> None:
+        """End a job that was lost on another worker, if it still runs here."""
+        await self._kill([job for job in self._running.values() if job.spec.key == key], OutcomeKind.LOST, reason)
+
+    async def _kill(self, jobs: list[_Running], why: OutcomeKind, reason: str = "") -> None:
+        """End jobs: SIGTERM to their process groups, SIGKILL after a grace."""
         for job in jobs:
-            job.killed_for = OutcomeKind.CANCELLED
+            job.killed_for, job.reason = why, reason
             self._signal(job, signal.SIGTERM)
         if jobs:
             await asyncio.wait([job.outcome for job in jobs], timeout=GRACE_S)
@@ -158,6 +175,7 @@ class Runner:
             host=socket.gethostname(),
             exit_code=ending.exit_code,
             signal=ending.signal,
+            reason="" if succeeded else job.reason,
             log_tail="" if succeeded else tail_of(Path(job.spec.log)),
             shadow_dir=ending.report.get("shadow_dir"),
             obstacle=ending.report.get("obstacle", ""),
@@ -244,7 +262,14 @@ def _installed() -> Runner:
 async def describe(dask_worker: Any) -> WorkerInfo:
     """Return what this worker is and offers."""
     runner = _installed()
-    return WorkerInfo(dask_worker.address, runner.name, socket.gethostname(), dataclasses.asdict(runner.offer))
+    return WorkerInfo(
+        dask_worker.address,
+        runner.name,
+        socket.gethostname(),
+        dataclasses.asdict(runner.offer),
+        node=os.environ.get("SLURMD_NODENAME", "") if environment.is_in_step(os.environ) else "",
+        het_group=roles.own_component(os.environ),
+    )
 
 
 async def prepare(context: RunContext, dask_worker: Any) -> None:
@@ -256,6 +281,11 @@ async def prepare(context: RunContext, dask_worker: Any) -> None:
 async def cancel_jobs() -> None:
     """End all jobs of this worker; returns when they have ended."""
     await _installed().cancel()
+
+
+async def kill_job(key: str, reason: str) -> None:
+    """End one job of this worker, if it still runs; returns when it has ended."""
+    await _installed().kill(key, reason)
 
 
 async def run_job(spec: JobSpec, grant: Grant) -> None:

@@ -47,7 +47,7 @@ MIXED = """
 
     rule foreign:
         output: "foreign.txt"
-        resources: slurm_partition="fast", mpi="srun", constraint="gpu", mem_mb=10
+        resources: slurm_partition="fast", nodes=2, constraint="gpu", mem_mb=10
         shell: "touch {output}"
 
     rule memory:
@@ -118,7 +118,7 @@ def check_refusals(workflow: Workflow, text: str):
         assert seen in said
         assert remedy in said.partition("Next: ")[2]
         assert not workflow.has(f"{rule}.txt")
-    for name in ("slurm_partition", "mpi", "constraint"):
+    for name in ("slurm_partition", "nodes", "constraint"):
         assert text.count(f"daskmpi: resource {name} steers other executors") == 1
     assert workflow.has("foreign.txt")
 

@@ -61,5 +61,24 @@ def test_a_worker_of_unlimited_scratch_space_lacks_none():
 
 def test_resources_that_steer_other_executors_are_told_from_those_that_act_here():
     acting = {"mem_mb", "disk_mb", "runtime", "gpu", "gpus", "nvidia_gpu", "tmpdir", "_cores", "_nodes"}
-    foreign = {"slurm_partition", "slurm_extra", "mpi", "tasks", "constraint", "qos", "lsf_queue", "k8s_node_selector"}
-    assert foreign_resources(acting | foreign | {"licences"}) == foreign
+    acting |= {"mpi", "tasks", "cpus_per_task"}
+    steering = {"slurm_partition", "slurm_extra", "constraint", "qos", "gpu_model"}
+    foreign = {"lsf_queue", "k8s_node_selector", "nodes", "slurm_requeue"}
+    assert foreign_resources(acting | steering | foreign | {"licences"}) == steering | foreign
+    assert foreign_resources(acting | steering | foreign | {"licences"}, steered=True) == foreign
+
+
+@pytest.mark.parametrize(
+    ("resources", "asked"),
+    [
+        ({"_cores": 2, "tasks": 4}, JobResources(cores=8, tasks=4)),
+        ({"_cores": 2, "tasks": 4, "cpus_per_task": 3}, JobResources(cores=12, tasks=4)),
+        ({"_cores": 2, "cpus_per_task": -1}, JobResources(cores=2)),
+        ({"_cores": 1, "tasks": 4, "mpi": "mpiexec -x"}, JobResources(cores=4, tasks=4)),
+        ({"_cores": 1, "tasks": 4, "mpi": "/usr/bin/srun --mpi=pmix"}, JobResources(cores=4, tasks=4, spans=True)),
+        ({"_cores": 1, "tasks": 1, "mpi": "srun"}, JobResources()),
+        ({"_cores": 1, "tasks": 4, "mpi": "srun", "gpu": 1}, JobResources(cores=4, tasks=4, gpus=1)),
+    ],
+)
+def test_the_tasks_of_an_mpi_program_multiply_its_cores(resources, asked):
+    assert JobResources.of(resources) == asked
