@@ -64,3 +64,14 @@ class Plan:
     def n_workers(self) -> int:
         """Ranks >= 2."""
         return self.n_ranks - 2
+
+    @property
+    def components_setting(self) -> str:
+        """What ``--daskmpi-components`` has to say in the run, so that jobs find their workers.
+
+        >>> head = Component("head", (), n_tasks=2, cpus_per_task=1, mem_per_cpu_mb=512)
+        >>> rest = [Component(name, (name,), n_tasks=3, cpus_per_task=4, mem_per_cpu_mb=1024) for name in ("", "gpu")]
+        >>> Plan((head, *rest), walltime_min=60).components_setting
+        ',any,gpu'
+        """
+        return ",".join("+".join(name or "any" for name in component.serves) for component in self.components)
