@@ -1,0 +1,67 @@
+#!/bin/bash
+# snakemake-digits: a Snakemake workflow in one Slurm job, ranks 0 (Dask scheduler), 1 (Snakemake), 2 to 4 (workers).
+# Two components: ranks 0 and 1 need little.
+
+# Component 0 (head): ranks 0 and 1.
+#SBATCH --job-name=snakemake-digits
+#SBATCH --chdir=/home/ada/digits
+#SBATCH --output=/home/ada/digits/.snakemake/daskmpi/1.log
+#SBATCH --time=01:30:00
+#SBATCH --ntasks=2
+#SBATCH --cpus-per-task=1
+#SBATCH --mem-per-cpu=1024M
+#SBATCH --no-requeue
+
+#SBATCH hetjob
+# Component 1 (big): workers for jobs that ask for none and for jobs of 'big'.
+#SBATCH --time=01:30:00
+#SBATCH --ntasks=3
+#SBATCH --cpus-per-task=4
+#SBATCH --mem-per-cpu=3072M
+#SBATCH --no-requeue
+
+# However this ends, its exit code is written down. Slurm tells the ranks as well when it cancels the job:
+# this waits for them.
+exit_code_file=/home/ada/digits/.snakemake/daskmpi/1.exit
+trap 'code=$?; echo $code >"$exit_code_file.new" && mv "$exit_code_file.new" "$exit_code_file"; exit $code' EXIT
+trap : TERM
+
+fail() {
+    printf '%s\n  Next: %s\n' "$1" "$2" >&2
+    exit 1
+}
+
+# ch-run wants to know who runs it
+export USER="${USER:-$(id -un)}"
+export I_MPI_PMI_LIBRARY=/opt/slurm/lib64/libpmi2.so
+
+# Each rank gets a folder of its own below the scratch folder of its node, and takes it away when it ends
+in_scratch='base="/scratch"
+mkdir -p "$(dirname "$base")"
+mkdir "$base" 2>/dev/null && touch "$base/.made-for-daskmpi"
+TMPDIR=$(mktemp -d "$base/daskmpi-XXXXXX") || {
+    printf "%s\n" "$base on $HOSTNAME cannot be used." \
+        "  Next: --daskmpi-scratch with a folder that every node has." >&2
+    # The other ranks would wait for this one.
+    scancel "$SLURM_JOB_ID.$SLURM_STEP_ID"
+    exit 1
+}
+export TMPDIR
+trap : HUP INT TERM USR1 USR2
+"$@"
+code=$?
+rm -rf "$TMPDIR"
+if [ "$(ls -A "$base")" = .made-for-daskmpi ]; then
+    rm "$base/.made-for-daskmpi" && rmdir "$base"
+fi 2>/dev/null
+exit $code
+'
+
+# The run
+cd /home/ada/digits ||
+    fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
+srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=0 \
+    bash -c "$in_scratch" in_scratch \
+    ch-run --home --bind=/opt/slurm/lib64 --bind=/home/ada/digits --bind=/data:/mnt \
+    --cd=/home/ada/digits --set-env=TMPDIR=/tmp /home/ada/image -- python3 -m snakemake --executor \
+    daskmpi --jobs unlimited

@@ -1,0 +1,52 @@
+#!/bin/bash
+# snakemake-digits: a Snakemake workflow in one Slurm job, ranks 0 (Dask scheduler), 1 (Snakemake), 2 to 5 (workers).
+# Three components.
+# 2 rules do not say their runtime.
+
+# Component 0 (head): ranks 0 and 1.
+#SBATCH --job-name=snakemake-digits
+#SBATCH --chdir=/home/ada/digits
+#SBATCH --output=/home/ada/digits/.snakemake/daskmpi/1.log
+#SBATCH --time=2-02:00:00
+#SBATCH --ntasks=2
+#SBATCH --cpus-per-task=1
+#SBATCH --mem-per-cpu=1024M
+#SBATCH --no-requeue
+
+#SBATCH hetjob
+# Component 1 (big): workers for jobs that ask for none and for jobs of 'big'.
+#SBATCH --time=2-02:00:00
+#SBATCH --ntasks=3
+#SBATCH --cpus-per-task=4
+#SBATCH --mem-per-cpu=3072M
+#SBATCH --no-requeue
+
+#SBATCH hetjob
+# Component 2 (gpu-a100): workers for jobs of 'gpu-a100'.
+#SBATCH --partition=gpu
+#SBATCH --time=2-02:00:00
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=4
+#SBATCH --mem-per-cpu=2048M
+#SBATCH --gpus-per-task=a100:2
+#SBATCH --constraint=lab&a100
+#SBATCH --no-requeue
+#SBATCH --exclude n4
+#SBATCH "--comment=short of memory"
+
+# However this ends, its exit code is written down. Slurm tells the ranks as well when it cancels the job:
+# this waits for them.
+exit_code_file=/home/ada/digits/.snakemake/daskmpi/1.exit
+trap 'code=$?; echo $code >"$exit_code_file.new" && mv "$exit_code_file.new" "$exit_code_file"; exit $code' EXIT
+trap : TERM
+
+fail() {
+    printf '%s\n  Next: %s\n' "$1" "$2" >&2
+    exit 1
+}
+
+# The run
+cd /home/ada/digits ||
+    fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
+srun --mpi=pmi2 --het-group=0-2 \
+    /home/ada/venv/bin/python -m snakemake --executor daskmpi --jobs unlimited
