@@ -32,13 +32,15 @@ Importing this package starts nothing and imports neither ``distributed`` nor ``
 imports every installed plugin at every start.
 """
 
+import sys
 from dataclasses import dataclass
 
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
 from snakemake_executor_plugin_daskmpi.executor import Executor
+from snakemake_executor_plugin_daskmpi.launch import command_line, record
 from snakemake_executor_plugin_daskmpi.settings import Settings
-from snakemake_executor_plugin_daskmpi.world.bootstrap import enter_world
+from snakemake_executor_plugin_daskmpi.world.bootstrap import current_world, enter_world
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
@@ -59,4 +61,7 @@ class ExecutorSettings(Settings):
     def __post_init__(self) -> None:
         """Check the values, then go on only where Snakemake belongs: on rank 1 or outside a world."""
         self.check()
+        command_line.remember_folder()
         enter_world(self)
+        if self.launcher == "sbatch" and current_world() is None:
+            record.notice(sys.argv[1:])
