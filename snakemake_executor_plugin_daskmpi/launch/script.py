@@ -34,6 +34,10 @@ fail() {
     exit 1
 }"""
 
+_NO_HINT = """\
+# The hint is for ranks 0 and 1; srun would take it for all components.
+unset SLURM_HINT"""
+
 #: Runs on every rank, around the program. Slurm's signals reach the program, too: this waits for its end.
 _IN_SCRATCH = """\
 base="FOLDER"
@@ -71,6 +75,7 @@ def render_script(plan: Plan, batch: Batch) -> str:
         "\n\n#SBATCH hetjob\n".join(component_directives(plan, batch)),
         _bookkeeping(batch),
         *_environment(batch),
+        *[_NO_HINT] * any(component.multithread for component in plan.components),
         _run(batch),
     ]
     return "\n\n".join(block.strip("\n") for block in blocks) + "\n"

@@ -40,10 +40,10 @@ PLAIN = Batch(
     workdir="/home/ada/digits",
     output=".snakemake/daskmpi/1.log",
     exit_code_file=".snakemake/daskmpi/1.exit",
-    srun=("srun", "--mpi=pmi2", "--kill-on-bad-exit=0"),
+    srun=("srun", "--mpi=pmi2", "--kill-on-bad-exit=1"),
     command=("/home/ada/venv/bin/python", "-m", "snakemake", "--executor", "daskmpi", "--jobs", "unlimited"),
 )
-HET = replace(PLAIN, srun=("srun", "--mpi=pmi2", "--het-group=0-1", "--kill-on-bad-exit=0"))
+HET = replace(PLAIN, srun=("srun", "--mpi=pmi2", "--het-group=0-1", "--kill-on-bad-exit=1"))
 
 #: What a folder, an argument or a setting may hold.
 NASTY = 'it\'s "my" $HOME `id` 100%j \\ é #1\nnew'

@@ -60,6 +60,6 @@ exit $code
 # The run
 cd /home/ada/digits ||
     fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
-srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=0 \
+srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=1 \
     bash -c "$in_scratch" in_scratch \
     apptainer run /home/ada/image.sif -m snakemake --executor daskmpi --jobs unlimited

@@ -60,7 +60,7 @@ exit $code
 # The run
 cd /home/ada/digits ||
     fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
-srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=0 \
+srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=1 \
     bash -c "$in_scratch" in_scratch \
     ch-run --home --bind=/opt/slurm/lib64 --bind=/home/ada/digits --bind=/data:/mnt \
     --cd=/home/ada/digits --set-env=TMPDIR=/tmp /home/ada/image -- python3 -m snakemake --executor \

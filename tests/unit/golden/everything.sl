@@ -86,9 +86,12 @@ fi 2>/dev/null
 exit $code
 '
 
+# The hint is for ranks 0 and 1; srun would take it for all components.
+unset SLURM_HINT
+
 # The run
 cd /home/ada/digits ||
     fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
-srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=0 \
+srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=1 \
     bash -c "$in_scratch" in_scratch \
     python -m snakemake --executor daskmpi --jobs unlimited

@@ -26,5 +26,5 @@ fail() {
 # The run
 cd /home/ada/digits ||
     fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
-srun --mpi=pmi2 --kill-on-bad-exit=0 \
+srun --mpi=pmi2 --kill-on-bad-exit=1 \
     /home/ada/venv/bin/python -m snakemake --executor daskmpi --jobs unlimited

@@ -62,7 +62,7 @@ exit $code
 cd '/home/ada/it'"'"'s "my" $HOME `id` 100%j \ é #1
 new' ||
     fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
-srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=0 \
+srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=1 \
     bash -c "$in_scratch" in_scratch \
     /home/ada/venv/bin/python -m snakemake --executor daskmpi --jobs unlimited --config \
     'said=it'"'"'s "my" $HOME `id` 100%j \ é #1

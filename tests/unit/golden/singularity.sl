@@ -30,5 +30,5 @@ export I_MPI_PMI_LIBRARY=/opt/slurm/lib64/libpmi2.so
 # The run
 cd /home/ada/digits ||
     fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
-srun --mpi=pmi2 --kill-on-bad-exit=0 \
+srun --mpi=pmi2 --kill-on-bad-exit=1 \
     singularity run /home/ada/image.sif -m snakemake --executor daskmpi --jobs unlimited

@@ -34,5 +34,5 @@ fail() {
 # The run
 cd /home/ada/digits ||
     fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
-srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=0 \
+srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=1 \
     /home/ada/venv/bin/python -m snakemake --executor daskmpi --jobs unlimited
