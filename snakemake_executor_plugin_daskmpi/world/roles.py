@@ -1,7 +1,7 @@
 """Who a process is, read from its environment before MPI is touched.
 
 Runs on: every rank. Pure: functions of environment tables.
-Called by: world.bootstrap, worker.limits.
+Called by: world.bootstrap, world.meeting, worker.limits, launch.launchers.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ class Role(Enum):
 #: Least number of ranks: scheduler, client, one worker.
 MIN_RANKS = 3
 
+#: Set for the ranks that a launcher of ours starts, to its name, so that none of them ever launches again.
+LAUNCHED = "DASKMPI_LAUNCHED"
+
 
 @dataclass(frozen=True, slots=True)
 class Seat:
@@ -48,34 +51,93 @@ class Seat:
         return Role.of(self.rank)
 
 
-#: Rank and size as each kind of launcher writes them, the more specific first. Intel MPI's
-#: and MPICH's mpiexec and ``srun --mpi=pmi2`` write PMI_*, Open MPI's mpirun OMPI_*.
+#: Rank and size as each kind of mpiexec writes them, the more specific first. PMI_* are
+#: MPICH's and Intel MPI's, and also those of ``srun --mpi=pmi2``.
 _SEAT_VARIABLES = (
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "Open MPI's mpiexec"),
     ("PMI_RANK", "PMI_SIZE", "mpiexec"),
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "srun"),
 )
+
+#: Steps that no ``srun`` of a program made: the interactive shell of ``salloc``, and the batch script.
+_SHELL_STEPS = ("4294967290", "4294967291")
+
+
+def in_step(environ: Mapping[str, str]) -> bool:
+    """Say whether ``srun`` started this process, alone or as one of several."""
+    return environ.get("SLURM_STEP_ID", _SHELL_STEPS[0]) not in _SHELL_STEPS
 
 
 def seat_of(environ: Mapping[str, str]) -> Seat | None:
     """Return a process's seat, or None if no launcher of several processes started it.
 
     A batch script has SLURM_PROCID too, but no step; a step of one task (an interactive
-    shell, for instance) is no world.
+    shell, for instance) is no world. Within an allocation, mpiexec starts its helpers by srun:
+    whose place it is shows where the numbers of both differ.
 
     >>> seat_of({"PMI_RANK": "2", "PMI_SIZE": "6"})
     Seat(rank=2, size=6, said_by='mpiexec')
     >>> seat_of({"SLURM_PROCID": "0", "SLURM_NTASKS": "5"}) is None
     True
     """
-    in_step = "SLURM_STEP_ID" in environ and int(environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
+    by_srun = None
+    if in_step(environ) and int(environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
+        by_srun = Seat(int(environ["SLURM_PROCID"]), int(environ["SLURM_STEP_NUM_TASKS"]), "srun")
     for rank_name, size_name, said_by in _SEAT_VARIABLES:
-        if rank_name in environ and size_name in environ and (said_by != "srun" or in_step):
-            by = "srun" if in_step else said_by
-            if int(environ[size_name]) == 1 and "SLURM_STEP_ID" in environ:
+        if rank_name in environ and size_name in environ:
+            seat = Seat(int(environ[rank_name]), int(environ[size_name]), said_by)
+            if seat.size == 1 and "SLURM_STEP_ID" in environ:
                 return None
-            return Seat(int(environ[rank_name]), int(environ[size_name]), by)
-    return None
+            is_sruns = by_srun is not None and (seat.rank, seat.size) == (by_srun.rank, by_srun.size)
+            return by_srun if is_sruns else seat
+    return by_srun
+
+
+def n_components(environ: Mapping[str, str]) -> int:
+    """Return the number of components of the allocation, 1 if it is homogeneous."""
+    return int(environ.get("SLURM_HET_SIZE", "1"))
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """The Slurm job that a process is in, as ``srun`` would start tasks over all of it."""
+
+    job_id: str
+    #: By component.
+    n_tasks: tuple[int, ...]
+    #: By component, None where the user did not ask.
+    cpus_per_task: tuple[int | None, ...]
+    #: Whether this process is on one of its nodes, not a shell of ``salloc`` elsewhere.
+    is_here: bool
+
+    @property
+    def n_ranks(self) -> int:
+        """Tasks of all components."""
+        return sum(self.n_tasks)
+
+
+def allocation_of(environ: Mapping[str, str]) -> Allocation | None:
+    """Return the allocation that a process is in, None outside of one.
+
+    >>> allocation_of({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "6", "SLURM_CPUS_PER_TASK": "2", "SLURMD_NODENAME": "n1"})
+    Allocation(job_id='7', n_tasks=(6,), cpus_per_task=(2,), is_here=True)
+    """
+    if "SLURM_JOB_ID" not in environ:
+        return None
+    many = n_components(environ) > 1
+    suffixes = [f"_HET_GROUP_{n}" for n in range(n_components(environ))] if many else [""]
+
+    def number(suffix: str, *names: str) -> int | None:
+        found = (environ[name + suffix] for name in names if name + suffix in environ)
+        return next(map(int, found), None)
+
+    # Without a number of tasks, srun starts one for each node.
+    tasks = [number(s, "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_JOB_NUM_NODES", "SLURM_NNODES") for s in suffixes]
+    return Allocation(
+        job_id=environ["SLURM_JOB_ID"],
+        n_tasks=tuple(n or 1 for n in tasks),
+        cpus_per_task=tuple(number(s, "SLURM_CPUS_PER_TASK") for s in suffixes),
+        is_here="SLURMD_NODENAME" in environ,
+    )
 
 
 def own_component(environ: Mapping[str, str]) -> int | None:
@@ -100,6 +162,25 @@ def slurm_value(environ: Mapping[str, str], name: str) -> str | None:
     """
     component = own_component(environ)
     return environ.get(name if component is None else f"{name}_HET_GROUP_{component}")
+
+
+def served_components(text: str | None, component: int | None) -> tuple[str, ...] | None:
+    """Return whose jobs the workers of a component take, from ``--daskmpi-components``; None for all jobs.
+
+    Parts are in Slurm's order, and a single one is for all workers. ``any`` stands for jobs that ask for
+    no component; an empty part serves nothing. Outside of a hetjob (``component`` is None) several parts
+    make no difference.
+
+    >>> served_components("head,any+big,gpu", 1), served_components(",any", 0), served_components("any", None)
+    (('', 'big'), (), ('',))
+    """
+    if text is None:
+        return None
+    names = [[name.strip() for name in part.split("+")] for part in text.split(",")]
+    parts = [tuple("" if name == "any" else name for name in part if name) for part in names]
+    if len(parts) == 1:
+        return parts[0]
+    return None if component is None else parts[component]
 
 
 def hosts_of(nodelist: str) -> list[str]:

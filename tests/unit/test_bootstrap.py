@@ -46,4 +46,4 @@ def test_a_world_that_srun_made_too_small_is_refused(alone):
 def test_workers_share_their_host_with_other_workers_only():
     hosts = ["a", "a", "a", "b", "b", "b"]
     shares = [bootstrap._share(rank, hosts) for rank in range(2, 6)]
-    assert shares == [Share(0, 1), Share(0, 3), Share(1, 3), Share(2, 3)]
+    assert shares == [Share(0, 1, others=2), Share(0, 3), Share(1, 3), Share(2, 3)]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.launch.launchers import LAUNCHED, mpiexec_command, mpiexec_of, run_under_mpiexec
+from snakemake_executor_plugin_daskmpi.launch.launchers import launch, mpiexec_command, mpiexec_of
 from snakemake_executor_plugin_daskmpi.settings import Settings
+from snakemake_executor_plugin_daskmpi.world.roles import LAUNCHED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +73,7 @@ def test_this_process_becomes_mpiexec_with_the_same_command_line_after_it_has_le
         "from snakemake_executor_plugin_daskmpi.launch.launchers import launch\n"
         "from snakemake_executor_plugin_daskmpi.settings import Settings\n"
         f"settings = Settings(launcher='mpiexec', workers=3, mpiexec='{make_mpiexec(tmp_path)} -v')\n"
-        "launch(settings, lambda: print('let go'))"
+        "launch(settings, None, lambda: print('let go'))"
     )
     environ = {name: value for name, value in os.environ.items() if name != LAUNCHED}
     process = subprocess.Popen(
@@ -84,12 +85,12 @@ def test_this_process_becomes_mpiexec_with_the_same_command_line_after_it_has_le
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 7
     before_program, _, after_program = said.partition(program)
-    assert before_program.splitlines() == ["let go", f"{LAUNCHED}=1", "-v", "-n", "5", sys.executable, "-P", "-c"]
+    assert before_program.splitlines() == ["let go", f"{LAUNCHED}=mpiexec", "-v", "-n", "5", sys.executable, "-P", "-c"]
     assert after_program.split() == ["all", "--cores", "2"]
 
 
 def test_a_process_that_mpiexec_started_never_starts_another(monkeypatch):
-    monkeypatch.setenv(LAUNCHED, "1")
+    monkeypatch.setenv(LAUNCHED, "mpiexec")
     with pytest.raises(LaunchError, match="not as a rank of an MPI world") as raised:
-        run_under_mpiexec(Settings(), lambda: pytest.fail("let go of what is still needed"))
+        launch(Settings(), None, lambda: pytest.fail("let go of what is still needed"))
     assert "--daskmpi-mpiexec" in str(raised.value).rpartition("\n  Next: ")[2]

