@@ -1,0 +1,134 @@
+"""What ``--help`` of ``snakemake-daskmpi`` and of its verbs says.
+
+Runs on: the login node, in a batch script, or on a laptop. Nothing but text.
+Called by: cli.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+DESCRIPTION = """\
+Run a whole Snakemake workflow inside one Slurm job.
+
+  plan     show the job that a workflow would get, and start nothing
+  submit   submit that job and follow it
+  follow   follow a job that was submitted
+  doctor   check this site: MPI, Slurm, file systems, clocks, ports
+  profile  write a starter profile for this site
+"""
+EPILOG = """\
+Start here:
+  snakemake-daskmpi doctor
+  snakemake-daskmpi profile --output profiles/default
+  snakemake-daskmpi plan
+  snakemake-daskmpi submit
+
+Once that profile is there, plain 'snakemake' does what 'submit' does.
+'snakemake-daskmpi VERB --help' tells more; 'snakemake --help' lists all --daskmpi-* settings.
+"""
+
+
+class VerbText(NamedTuple):
+    """The help of one verb."""
+
+    usage: str
+    description: str
+    examples: str
+
+
+VERBS = {
+    "plan": VerbText(
+        "[--script] [ARGUMENTS OF snakemake ...]",
+        """\
+Show the one Slurm job that a workflow would get: the shapes of its jobs, components, walltime,
+predicted makespan and utilisation, and why.
+
+Takes the arguments of snakemake and builds the DAG as 'snakemake -n' does. Nothing is
+started or submitted, and a run that is going on in the same folder is not disturbed.
+""",
+        """\
+Examples:
+  snakemake-daskmpi plan                              the default target, with your profile
+  snakemake-daskmpi plan results/figure.png           some other target
+  snakemake-daskmpi plan --daskmpi-max-workers 4      what would fewer workers cost?
+  snakemake-daskmpi plan --script > job.sl            the batch script, to read or to keep
+""",
+    ),
+    "submit": VerbText(
+        "[ARGUMENTS OF snakemake ...]",
+        """\
+Plan the one Slurm job of a workflow, submit it and follow it: its place in the queue, then
+the run's own output, and its exit code in the end. Ctrl-C asks once, then cancels.
+
+The same as 'snakemake --executor daskmpi --daskmpi-launcher sbatch', whose arguments it takes.
+""",
+        """\
+Examples:
+  snakemake-daskmpi submit --jobs unlimited
+  snakemake-daskmpi submit --profile hpc --daskmpi-account proj001
+  snakemake-daskmpi submit --daskmpi-detach           return with the job's id at once
+  snakemake-daskmpi submit -n                         a dry-run: nothing is submitted
+""",
+    ),
+    "follow": VerbText(
+        "[--directory DIR]",
+        """\
+Follow the Slurm job of the workflow in this folder: its place in the queue, then its output.
+Ends with the run's exit code.
+""",
+        """\
+Example:
+  snakemake-daskmpi submit --daskmpi-detach && snakemake-daskmpi follow
+""",
+    ),
+    "doctor": VerbText(
+        "[--json] [--timeout SECONDS] [settings]",
+        """\
+Check all that a run stands on, and say what to do where something is wrong: versions, the MPI
+library and whether srun or mpiexec speaks to it, that one world of ranks spans all components,
+that ranks share folder, packages and clock, ports, encryption, scratch space, GPUs, and the
+little Dask program (inc, add) with which users try their set-up.
+
+On a login node it looks at that node alone. In a batch script or under salloc it starts srun
+over all tasks: that is the check that counts. The exit code is 1 if any check fails.
+""",
+        """\
+Examples:
+  snakemake-daskmpi doctor
+  salloc --ntasks=4 --mem-per-cpu=1G --time=00:05:00 snakemake-daskmpi doctor
+  snakemake-daskmpi doctor --json | jq '.checks[] | select(.verdict == "fail")'
+  mpiexec -n 4 snakemake-daskmpi doctor               in a world of your own making
+""",
+    ),
+    "profile": VerbText(
+        "[--output DIR [--force]] | [--container-definition] | [--conda-environment]",
+        """\
+Write a starter profile for this site, with a reason for each line, from what is found here:
+Slurm's partitions, limits and accounts, the MPI library, modules and environments in use.
+""",
+        """\
+Examples:
+  snakemake-daskmpi profile                                      to read
+  snakemake-daskmpi profile --output profiles/default            where snakemake looks for it
+  snakemake-daskmpi profile --container-definition > image.def   to build a container image from
+  snakemake-daskmpi profile --conda-environment > daskmpi.yml    mpi4py from Intel's channel, in the right order
+""",
+    ),
+}
+
+#: What ``doctor --help`` says of the settings that it shares with a run.
+DOCTOR_SETTINGS = {
+    "workers": "workers on this machine, outside of an allocation (default: 2)",
+    "cores": "cores that each worker offers",
+    "mem_mb": "memory that each worker offers",
+    "gpus": "GPUs that each worker offers, '0,1'",
+    "mpiexec": "the mpiexec to use, with its options",
+    "pmi": "the type of srun --mpi",
+    "pmi_library": "Slurm's PMI-2 library, for Intel MPI",
+    "srun_args": "further arguments of srun",
+    "scratch": "folder for temporary files on each node",
+    "container": "image in which the ranks run",
+    "container_runtime": "what runs the image",
+    "container_bind": "folders that the image sees",
+}

@@ -1,0 +1,104 @@
+"""The program snakemake-daskmpi: what its verbs make of their arguments."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from snakemake_executor_plugin_daskmpi import cli, cli_texts
+
+PYTHON = [sys.executable, "-m", "snakemake"]
+DASKMPI = ["--executor", "daskmpi", "--daskmpi-launcher"]
+PLAN = [*DASKMPI, "plan", "--nolock", "--rerun-incomplete"]
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ([], [*PLAN, "--jobs", "unlimited"]),
+        (["all", "-k"], ["all", "-k", *PLAN, "--jobs", "unlimited"]),
+        (["-j", "4"], ["-j", "4", *PLAN]),
+        (["-j4"], ["-j4", *PLAN]),
+        (["--jobs=4"], ["--jobs=4", *PLAN]),
+        (["-n"], [*PLAN, "--jobs", "unlimited"]),
+        (["--dry-run", "--", "-n"], [*PLAN, "--jobs", "unlimited", "--", "-n"]),
+        (["--", "--jobs"], [*PLAN, "--jobs", "unlimited", "--", "--jobs"]),
+        (["--executor", "slurm"], ["--executor", "slurm", *PLAN, "--jobs", "unlimited"]),
+    ],
+)
+def test_a_plan_is_snakemake_with_our_executor_last_no_lock_and_no_dry_run(given, passed):
+    assert cli.plan_command(given, script=False) == PYTHON + passed
+
+
+def test_a_plans_script_is_asked_of_another_launcher():
+    assert cli.plan_command(["-j1"], script=True) == [
+        *PYTHON,
+        "-j1",
+        *DASKMPI,
+        "script",
+        "--nolock",
+        "--rerun-incomplete",
+    ]
+
+
+def test_submit_is_snakemake_with_the_launcher_sbatch_and_its_targets_stay_targets():
+    command = cli.snakemake_command(["--profile", "a b", "--", "-x"], "sbatch")
+    assert command == [*PYTHON, "--profile", "a b", *DASKMPI, "sbatch", "--", "-x"]
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("plna", "plan"), ("docter", "doctor"), ("submitt", "submit")])
+def test_a_verb_with_a_typo_is_answered_with_the_verb_meant(typed, meant, capsys):
+    assert cli.main([typed, "--jobs", "1"]) == 2
+    said = capsys.readouterr().err
+    assert f"Did you mean {meant}?" in said
+    assert said.endswith("Next: snakemake-daskmpi with one of: plan, submit, follow, doctor, profile.\n")
+
+
+def test_without_a_verb_it_says_which_there_are(capsys):
+    assert cli.main([]) == 2
+    said = capsys.readouterr().out
+    assert all(f"\n  {verb} " in said for verb in cli_texts.VERBS)
+
+
+@pytest.mark.parametrize("verb", cli_texts.VERBS)
+def test_the_help_of_a_verb_has_examples_that_begin_with_it(verb, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([verb, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: snakemake-daskmpi {verb} ")
+    examples = said.partition("Example")[2].splitlines()[1:]
+    assert examples
+    assert all(f"snakemake-daskmpi {verb}" in example for example in examples)
+    assert max(map(len, said.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("verb", ["doctor", "profile", "follow"])
+def test_verbs_that_do_not_start_snakemake_refuse_its_arguments(verb, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([verb, "--keep-going"])
+    assert ended.value.code == 2
+    assert "unrecognized arguments: --keep-going" in capsys.readouterr().err
+
+
+def test_settings_of_the_doctor_are_checked_as_those_of_a_run(capsys):
+    assert cli.main(["doctor", "--daskmpi-pmi", "pmx"]) == 2
+    assert "--daskmpi-pmi cannot be 'pmx'. Did you mean pmix?" in capsys.readouterr().err
+    assert cli.main(["doctor", "--daskmpi-workers", "0"]) == 2
+    assert "Next: --daskmpi-workers 1 or more" in capsys.readouterr().err
+
+
+def test_the_program_imports_nothing_slow_and_is_there_as_a_module_too():
+    program = (
+        "import json, sys, snakemake_executor_plugin_daskmpi.cli as cli;"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    ran = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    slow = {"distributed", "dask", "dask_mpi", "mpi4py", "snakemake", "cloudpickle", "psutil", "packaging"}
+    assert slow & set(json.loads(ran.stdout)) == set()
+    module = [sys.executable, "-P", "-m", "snakemake_executor_plugin_daskmpi", "--version"]
+    ran = subprocess.run(module, capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.startswith("snakemake-daskmpi ")
