@@ -27,6 +27,7 @@ from snakemake_interface_executor_plugins.utils import format_cli_arg
 
 from snakemake_executor_plugin_daskmpi import body, failure, rounds
 from snakemake_executor_plugin_daskmpi.launch.launchers import launch
+from snakemake_executor_plugin_daskmpi.leaving import Leaving
 from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, OutcomeKind, RunContext
 from snakemake_executor_plugin_daskmpi.pool import Pool
 from snakemake_executor_plugin_daskmpi.resources import JobResources, foreign_resources
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.link import World
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
 
+#: Seconds within which Slurm's SIGTERM reaches all processes of a run; arbitrary, measured 5 ms.
+_SIGTERM_SPREADS_S = 1.0
+
 
 class Executor(RealExecutor):
     """Runs the jobs of one workflow on the workers of a world."""
@@ -52,6 +56,7 @@ class Executor(RealExecutor):
         self._specs: dict[str, JobSpec] = {}
         self._numbers = itertools.count(1)
         self._said: set[str] = set()
+        self._leaving = Leaving()
         self._handed_over = False
         #: Why no job goes warm, if none does.
         self._spawn_all_because = ""
@@ -61,7 +66,7 @@ class Executor(RealExecutor):
             self._open()
 
     def _open(self) -> None:
-        _leave_on_signals()
+        self._leaving.on_signals(by_slurm=bootstrap.is_in_slurm_step())
         world: World = bootstrap.current_world() or launch(self._settings, self.dag, self._before_exec)
         self._world = world
         started = dt.datetime.now().astimezone()
@@ -109,7 +114,7 @@ class Executor(RealExecutor):
 
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
         """Submit all jobs that are ready."""
-        _leave_on_signals()
+        self._leaving.on_signals(by_slurm=bootstrap.is_in_slurm_step())
         if not self._handed_over:
             self._handed_over = True
             if line := rounds.lighten(self.workflow):
@@ -145,18 +150,37 @@ class Executor(RealExecutor):
                 obstacle = f"it cannot be packed: {type(error).__name__}: {error}"
         if obstacle:
             self.logger.debug(f"daskmpi: {failure.job_text(job)} is spawned: {obstacle}")
-        command = self.format_job_exec(job) if obstacle else None
+        command = f"{self.format_job_exec(job)} {body.launcher_arguments(job)}".rstrip() if obstacle else None
         reusable = not obstacle and body.is_reusable(job)
-        return JobSpec(key, failure.job_text(job), job.name, str(log), packed, command, reusable)
+        mpi = str(job.resources.get("mpi") or "")
+        return JobSpec(key, failure.job_text(job), job.name, str(log), packed, command, reusable, mpi=mpi)
 
     def _note_foreign_resources(self, job: JobExecutorInterface) -> None:
-        for name in sorted(foreign_resources(set(job.resources.keys())) - self._said):
+        """Say once of each resource that does nothing here that this is so."""
+        asked = set(job.resources.keys())
+        steered = self._pool is not None and self._pool.names_components
+        for name in sorted(foreign_resources(asked, steered=steered) - self._said):
             self._said.add(name)
             self.logger.info(f"daskmpi: resource {name} steers other executors and has no effect here.")
+        own = "daskmpi_component"
+        if own in asked and not steered and own not in self._said:
+            self._said.add(own)
+            self.logger.info(f"daskmpi: resource {own} has no effect here: --daskmpi-components names no components.")
 
     # -- outcomes from the pool (in its thread) ------------------------------------------------
 
     def _on_outcome(self, outcome: JobOutcome) -> None:
+        if outcome.signal == signal.SIGTERM and bootstrap.is_in_slurm_step():
+            # Slurm ends all processes of the run, perhaps: then jobs are no errors, and ours comes in a moment.
+            timer = threading.Timer(_SIGTERM_SPREADS_S, self._report, [outcome])
+            timer.daemon = True
+            timer.start()
+        else:
+            self._report(outcome)
+
+    def _report(self, outcome: JobOutcome) -> None:
+        if self._leaving.has_begun and outcome.kind is not OutcomeKind.OK:
+            return  # Snakemake holds its output for incomplete, as that of all jobs that are being ended
         info, spec = self._submitted.pop(outcome.key), self._specs.pop(outcome.key)
         if outcome.obstacle:
             self._spawn_after_all(info, outcome.obstacle)
@@ -242,23 +266,6 @@ class Executor(RealExecutor):
         if SharedFSUsage.INPUT_OUTPUT not in self.workflow.storage_settings.shared_fs_usage:
             return str(args)
         return f"{args} {format_cli_arg('--wait-for-files', list(job.get_wait_for_files()))}"
-
-
-def _leave_on_signals() -> None:
-    """Make SIGTERM end the run as Ctrl-C does: jobs killed, lock released; once, however many signals come.
-
-    Snakemake's own handler of SIGTERM, set after this executor was made, would wait for running jobs. A
-    terminal, mpiexec and the death of a parent may each send one, and the second must not disturb the end.
-    """
-
-    def leave(*_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, leave)
 
 
 def offers_text(offers: Mapping[str, WorkerResources]) -> str:

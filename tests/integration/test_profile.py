@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,30 @@ if TYPE_CHECKING:
 
 #: A value for each setting, none of them its default.
 VALUES: dict[str, Any] = {
+    "account": "proj-1",
+    "partition": "main",
+    "qos": "debug",
+    "walltime": "1-12:00:00",
+    "constraint": "a100&nvlink",
+    "mail_user": "ada@example.org",
+    "mail_type": "END,FAIL",
+    "modules": "Python/3.11 OpenMPI",
+    "conda_env": "/envs/my env",
+    "setup": "ulimit -s unlimited\nexport A='b c'",
+    "sbatch_args": "--reservation=course",
+    "srun_args": "--export=ALL",
+    "pmi": "pmix",
+    "pmi_library": "/opt/slurm/lib64/libpmi2.so",
+    "hyperthread": True,
+    "scratch": "/scratch/$SLURM_JOB_ID",
+    "max_components": 3,
+    "max_workers": 7,
+    "max_cores": 99,
+    "components": "head,any+gpu",
+    "detach": True,
+    "container": "image.sif",
+    "container_runtime": "ch-run",
+    "container_bind": "/data,/ref:/reference",
     "launcher": "mpiexec",
     "workers": 3,
     "cores": 5,
@@ -42,8 +67,7 @@ def settings_of(folder: Path, lines: list[str]) -> Any:
 
 def line_of(name: str) -> str:
     """Return a setting as it stands in a profile."""
-    value = str(VALUES[name]).lower() if isinstance(VALUES[name], bool) else repr(VALUES[name]).replace("'", '"')
-    return f"daskmpi-{name.replace('_', '-')}: {value}"
+    return f"daskmpi-{name.replace('_', '-')}: {json.dumps(VALUES[name])}"
 
 
 def test_the_examples_cover_every_setting_with_another_value_than_its_default():

@@ -1,0 +1,59 @@
+"""The doctor on one machine, and a starter profile that Snakemake takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from harness import require
+from mpis import MPIS
+
+if TYPE_CHECKING:
+    from harness import Workflow
+    from runs import Run
+
+PROGRAM = [sys.executable, "-m", "snakemake_executor_plugin_daskmpi"]
+
+
+def start(workflow: Workflow, command: list[str]) -> Run:
+    """Start a program where MPICH and its mpiexec are what is found first."""
+    require("mpich")
+    path = os.pathsep.join([str(MPIS["mpich"].mpiexec.parent), os.environ["PATH"]])
+    return workflow.start_command(command, {**workflow.environ(), **MPIS["mpich"].environ, "PATH": path})
+
+
+def test_under_mpiexec_all_is_well_and_the_test_program_prints_both_results(workflow: Workflow):
+    mpiexec = str(MPIS["mpich"].mpiexec)
+    run = start(workflow, [*PROGRAM, "doctor", "--daskmpi-launcher", "mpiexec", "--daskmpi-mpiexec", mpiexec])
+    run.ends_with(0)
+    assert "Dask result: 5, Local result: 5" in run.text
+    assert "4 ranks on 1 host: scheduler, client and 4 - 2 = 2 workers" in run.text
+    assert "FAIL" not in run.text
+
+
+def test_without_mpi_the_json_has_every_check(workflow: Workflow):
+    run = start(workflow, [*PROGRAM, "doctor", "--daskmpi-launcher", "local", "--json"])
+    run.ends_with(0)
+    document = json.loads(run.text)
+    verdicts = {check["name"]: check["verdict"] for check in document["checks"]}
+    assert verdicts["test program"] == verdicts["working directory"] == verdicts["ports"] == "ok"
+    assert (document["facts"]["world"]["dask_result"], document["facts"]["world"]["local_result"]) == (5, 5)
+
+
+def test_snakemake_takes_the_starter_profile_by_itself(workflow: Workflow):
+    write = [*PROGRAM, "profile", "--output", "profiles/default"]
+    run = start(workflow, write)
+    run.ends_with(0)
+    assert "profiles/default/config.yaml is written. Read it, then: snakemake-daskmpi plan" in run.text
+    again = start(workflow, write)
+    again.ends_with(1)
+    assert "profiles/default/config.yaml exists; it was left as it is." in again.text
+    assert "--force overwrites it" in again.text
+
+    workflow.write("Snakefile", "rule all:\n    output: 'a'\n    shell: 'echo {resources.mem_mb} > a'\n")
+    run = start(workflow, [sys.executable, "-m", "snakemake"])
+    run.ends_with(0)
+    assert workflow.read("a") == "500\n"
+    assert "daskmpi: 1 worker with " in run.text
