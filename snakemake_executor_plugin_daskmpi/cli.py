@@ -92,18 +92,30 @@ def snakemake_command(arguments: list[str], launcher: str, *others: str) -> list
 def plan_command(arguments: list[str], *, script: bool) -> list[str]:
     """Return the command that prints a plan, or its batch script.
 
-    It takes no lock, and what a run that is going on has not completed yet is planned, not complained about. A
-    plan starts nothing, so a dry-run would only keep it from being made.
+    It takes no lock, and what a run that is going on has not completed yet is planned, not complained about.
     """
+    launcher = "script" if script else "plan"
+    return _launch_command(arguments, launcher, "--nolock", "--rerun-incomplete")
+
+
+def planned_command(arguments: list[str]) -> list[str]:
+    """Return the command that a plan is made for, which its batch script runs."""
+    return _launch_command(arguments, "sbatch")
+
+
+def _launch_command(arguments: list[str], launcher: str, *others: str) -> list[str]:
+    """Return the command of a launcher. A plan starts nothing, so a dry-run would only keep it from being made."""
     options, targets = _parted(arguments)
     options = [option for option in options if option not in ("-n", "--dry-run", "--dryrun")]
     says_jobs = any(option == "--jobs" or option.startswith(("--jobs=", "-j")) for option in options)
     jobs = [] if says_jobs else ["--jobs", "unlimited"]
-    launcher = "script" if script else "plan"
-    return snakemake_command([*options, *targets], launcher, "--nolock", "--rerun-incomplete", *jobs)
+    return snakemake_command([*options, *targets], launcher, *others, *jobs)
 
 
 def _plan(options: argparse.Namespace, others: list[str]) -> NoReturn:
+    from snakemake_executor_plugin_daskmpi.launch import command_line
+
+    command_line.stand_for(planned_command(others))
     _become(plan_command(others, script=options.script))
 
 

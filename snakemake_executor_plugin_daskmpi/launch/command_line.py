@@ -1,7 +1,8 @@
 """The command line that this process was started with, and the folder that it was typed in.
 
 Runs on: any process that is Snakemake.
-Called by: the package's ``__init__``, which remembers the folder; the launchers that run the same command line again.
+Called by: the package's ``__init__``, which remembers the folder; the launchers that run the same command line again;
+cli, whose verbs stand for another command line than the one they start.
 
 Snakemake has gone to its ``--directory`` by the time a launcher is called, while the paths on its command line are
 relative to where it was typed.
@@ -9,12 +10,16 @@ relative to where it was typed.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+#: Says which command line to run in the place of this process's own, and which process is meant.
+STANDS_FOR = "DASKMPI_STANDS_FOR"
 
 _folder: str | None = None
 
@@ -30,9 +35,19 @@ def folder() -> str:
     return _folder or os.getcwd()  # noqa: PTH109
 
 
+def stand_for(command: Sequence[str]) -> None:
+    """Have the program that takes over this process run another command, where it is to run its own again.
+
+    A plan is made with options that its run must not have.
+    """
+    os.environ[STANDS_FOR] = json.dumps([os.getpid(), *command[1:]])
+
+
 def same_command(*added: str) -> list[str]:
     """Return the command that runs the same again, with options added."""
-    return [sys.executable, *with_options(sys.orig_argv[1:], added)]
+    pid, *arguments = json.loads(os.environ.get(STANDS_FOR, "[0]"))
+    # Programs that we start inherit the variable, and mean themselves.
+    return [sys.executable, *with_options(arguments if pid == os.getpid() else sys.orig_argv[1:], added)]
 
 
 def with_options(arguments: Sequence[str], added: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from snakemake_executor_plugin_daskmpi.launch import command_line, record, wishes
 from snakemake_executor_plugin_daskmpi.launch.batch import Batch
 from snakemake_executor_plugin_daskmpi.launch.container import Container
+from snakemake_executor_plugin_daskmpi.launch.controller import say
 from snakemake_executor_plugin_daskmpi.launch.demand import demand_of
 from snakemake_executor_plugin_daskmpi.launch.mpi_library import pmi_type_for
 from snakemake_executor_plugin_daskmpi.launch.planner import plan_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.launch.plan import Plan
     from snakemake_executor_plugin_daskmpi.launch.site import Site
     from snakemake_executor_plugin_daskmpi.settings import Settings
+
 
 def submit(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoReturn:
     """Plan the job, write its script, and become the program that submits and follows it.
@@ -81,7 +83,10 @@ def show_script(settings: Settings, dag: Any, before_exec: Callable[[], None]) -
     # Slurm does not make folders for output.
     folder = record.home_of(Path.cwd()) / "by-hand"
     folder.mkdir(parents=True, exist_ok=True)
-    _print_and_end(render_script(plan, _batch(settings, plan, site, folder)), before_exec)
+    batch = _batch(settings, plan, site, folder)
+    if arguments := sbatch_arguments(plan, batch):
+        say(f"what a script cannot hold goes on the command line: sbatch {shlex.join(arguments)} SCRIPT")
+    _print_and_end(render_script(plan, batch), before_exec)
 
 
 def _print_and_end(text: str, before_exec: Callable[[], None]) -> NoReturn:
