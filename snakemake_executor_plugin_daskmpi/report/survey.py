@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
@@ -124,7 +123,7 @@ def mpiexec_kind(text: str) -> str:
 
 def pmi_types() -> tuple[str, ...]:
     """Return the types that ``srun --mpi`` takes, none without Slurm."""
-    if shutil.which("srun") is None:
+    if not surroundings.slurm_version():
         return ()
     answer = answer_of(slurm.mpi_types_command())
     return tuple(sorted(slurm.parse_mpi_types(answer.out + answer.err))) if answer.code == 0 else ()

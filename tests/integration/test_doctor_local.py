@@ -18,10 +18,11 @@ PROGRAM = [sys.executable, "-m", "snakemake_executor_plugin_daskmpi"]
 
 
 def start(workflow: Workflow, command: list[str]) -> Run:
-    """Start a program where MPICH and its mpiexec are what is found first."""
+    """Start a program where MPICH and its mpiexec are what is found first, and Slurm at most as programs."""
     require("mpich")
     path = os.pathsep.join([str(MPIS["mpich"].mpiexec.parent), os.environ["PATH"]])
-    return workflow.start_command(command, {**workflow.environ(), **MPIS["mpich"].environ, "PATH": path})
+    environ = {**workflow.environ(), **MPIS["mpich"].environ, "PATH": path, "SLURM_CONF": "/no/such/slurm.conf"}
+    return workflow.start_command(command, environ)
 
 
 def test_under_mpiexec_all_is_well_and_the_test_program_prints_both_results(workflow: Workflow):
@@ -30,6 +31,7 @@ def test_under_mpiexec_all_is_well_and_the_test_program_prints_both_results(work
     run.ends_with(0)
     assert "Dask result: 5, Local result: 5" in run.text
     assert "4 ranks on 1 host: scheduler, client and 4 - 2 = 2 workers" in run.text
+    assert ", without Slurm\n" in run.text
     assert "FAIL" not in run.text
 
 
@@ -47,6 +49,7 @@ def test_snakemake_takes_the_starter_profile_by_itself(workflow: Workflow):
     run = start(workflow, write)
     run.ends_with(0)
     assert "profiles/default/config.yaml is written. Read it, then: snakemake-daskmpi plan" in run.text
+    assert "# There is no Slurm here. mpiexec starts the ranks" in workflow.read("profiles/default/config.yaml")
     again = start(workflow, write)
     again.ends_with(1)
     assert "profiles/default/config.yaml exists; it was left as it is." in again.text
@@ -56,4 +59,4 @@ def test_snakemake_takes_the_starter_profile_by_itself(workflow: Workflow):
     run = start(workflow, [sys.executable, "-m", "snakemake"])
     run.ends_with(0)
     assert workflow.read("a") == "500\n"
-    assert "daskmpi: 1 worker with " in run.text
+    assert "3 ranks on 1 host" in run.text
