@@ -12,6 +12,7 @@ Reading map: *where does this run?*, then *what crosses?*
                  queue), ``capacity`` (what is free), ``refusal`` (what fits nowhere) and
                  ``durations`` (how many short jobs are sent ahead)
 ``failure``      rank 1: what the user reads of a failed job; pure
+``leaving``      rank 1: how a signal ends a run
 ``rounds``       rank 1: fewer scheduling rounds of Snakemake's own
 ``body``         both ends of a warm body; with ``rounds`` all that knows Snakemake's internals
 ``messages``     everything that crosses between rank 1 and the workers

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.link import World
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
 
-#: Seconds within which Slurm's SIGTERM reaches all processes of a run; arbitrary, measured 5 ms.
+#: Seconds within which Slurm's SIGTERM reaches all processes of a run; arbitrary.
 _SIGTERM_SPREADS_S = 1.0
 
 

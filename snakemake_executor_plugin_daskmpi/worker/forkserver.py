@@ -124,6 +124,7 @@ class _Forkserver:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._parent = os.getppid()
         self._workflow: Any = None
         self._obstacle = "no workflow was parsed"
         self._children: dict[int, _Child] = {}
@@ -139,7 +140,7 @@ class _Forkserver:
         self._selector.register(self._wakeup, selectors.EVENT_READ, None)
 
     def serve(self) -> None:
-        """Take requests until the connection ends or SIGTERM says that the worker has died."""
+        """Take requests until the connection ends or SIGTERM says that the worker, our parent, has died."""
         try:
             while True:
                 ready = [key for key, _ in self._selector.select()]
@@ -147,7 +148,8 @@ class _Forkserver:
                     if isinstance(key.data, _Child):
                         self._hear(key.data)
                 if any(key.fileobj == self._wakeup for key in ready):
-                    if signal.SIGTERM in os.read(self._wakeup, 4096):
+                    # Slurm may send one, too, when it ends all ranks: rank 1 then says what happens here.
+                    if signal.SIGTERM in os.read(self._wakeup, 4096) and os.getppid() != self._parent:
                         break
                     self._reap()
                 if any(key.fileobj is self._connection for key in ready):

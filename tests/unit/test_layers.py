@@ -29,7 +29,8 @@ LAYERS = (
     {"slurm_settings"},
     {"settings"},
     # one thing each, and pure or close to it
-    {"body", "capacity", "durations", "failure", "link", "refusal", "rounds", "worker.environment"}
+    {"body", "capacity", "durations", "failure", "leaving", "link", "refusal", "rounds"}
+    | {"worker.environment"}
     | {"world.pmi", "world.processes", "world.roles", "world.tuning"}
     | {"launch.container", "launch.recipes"}
     | {"launch.demand", "launch.walltime"}
