@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from harness import require
+from mpis import MPIS
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -46,7 +48,10 @@ def test_an_mpi_rule_gets_the_cores_of_its_tasks_on_one_worker(workflow: Workflo
     require("mpich")
     workflow.write("Snakefile", SNAKEFILE)
     workflow.write("program.py", PROGRAM)
-    run = workflow.run("--keep-going", "--daskmpi-workers", "2", "--daskmpi-cores", "4", "--daskmpi-mem-mb", "1000")
+    # The rule's mpiexec is the first on PATH.
+    path = {"PATH": f"{MPIS['mpich'].mpiexec.parent}:{os.environ['PATH']}"}
+    offer = ("--daskmpi-workers", "2", "--daskmpi-cores", "4", "--daskmpi-mem-mb", "1000")
+    run = workflow.run("--keep-going", *offer, env=path)
     run.ends_with(1)
     assert workflow.read("ranks") == "[0, 1, 2, 3]"
     # Outside of Slurm, srun is what it is for the local executor; each of its tasks has two cores.
