@@ -5,12 +5,11 @@ Snakemake's contract with an executor plugin is the three names at the end of th
 Reading map: *where does this run?*, then *what crosses?*
 
 ===============  =============================================================================
-``settings``     the ``--daskmpi-*`` flags
+``settings``     the ``--daskmpi-*`` flags; ``slurm_settings`` those of a Slurm job, ``choice``
 ``executor``     rank 1: hands ready jobs to the pool, reports outcomes
-``pool``         rank 1: the Dask client behind few verbs; ``link`` is its connection
-``placement``    rank 1: which job goes to which worker now; pure, as are ``shelves`` (the
-                 queue), ``capacity`` (what is free), ``refusal`` (what fits nowhere) and
-                 ``durations`` (how many short jobs are sent ahead)
+``pool``         rank 1: the Dask client behind few verbs; ``link`` is its connection,
+                 ``roll_call`` waits for the workers
+``placement/``   rank 1: which job goes to which worker now; pure
 ``failure``      rank 1: what the user reads of a failed job; pure
 ``leaving``      rank 1: how a signal ends a run
 ``rounds``       rank 1: fewer scheduling rounds of Snakemake's own
@@ -20,7 +19,10 @@ Reading map: *where does this run?*, then *what crosses?*
 ``errors``       what we raise
 ``world/``       every rank: who am I, and how do we become one world
 ``worker/``      ranks >= 2: runner, forkserver, child, environment, limits
-``launch/``      outside a world: how to get one
+``launch/``      outside a world: how to get one, with the same command line
+``planning/``    the login node: which Slurm job the jobs of a DAG call for; pure
+``slurm/``       the login node: what the site offers, the batch script, submitting, following
+``cli``          the program ``snakemake-daskmpi``; ``report/`` is its doctor
 ===============  =============================================================================
 
 Words: a *job* is Snakemake's; the *allocation* is the one Slurm job that we live in; a *rank* is
@@ -39,8 +41,9 @@ from dataclasses import dataclass
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
 from snakemake_executor_plugin_daskmpi.executor import Executor
-from snakemake_executor_plugin_daskmpi.launch import command_line, record
+from snakemake_executor_plugin_daskmpi.launch import command_line
 from snakemake_executor_plugin_daskmpi.settings import Settings
+from snakemake_executor_plugin_daskmpi.slurm import record
 from snakemake_executor_plugin_daskmpi.world.bootstrap import current_world, enter_world
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]

@@ -129,7 +129,7 @@ def _become(command: list[str]) -> NoReturn:
 
 
 def _follow(options: argparse.Namespace, _: list[str]) -> int:
-    from snakemake_executor_plugin_daskmpi.launch import follow
+    from snakemake_executor_plugin_daskmpi.slurm import follow
 
     return follow.attach(Path(options.directory).absolute())
 
@@ -144,8 +144,8 @@ def _doctor(options: argparse.Namespace, _: list[str]) -> int:
 
 
 def _profile(options: argparse.Namespace, _: list[str]) -> int:
-    from snakemake_executor_plugin_daskmpi.launch import profile, recipes, surroundings
     from snakemake_executor_plugin_daskmpi.report import survey
+    from snakemake_executor_plugin_daskmpi.slurm import profile, recipes, surroundings
 
     if options.recipe:
         print(recipes.data_text(options.recipe), end="")

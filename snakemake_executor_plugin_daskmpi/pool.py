@@ -19,9 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi import roll_call
-from snakemake_executor_plugin_daskmpi.durations import Durations
 from snakemake_executor_plugin_daskmpi.errors import PoolError
-from snakemake_executor_plugin_daskmpi.grants import grant_of
 from snakemake_executor_plugin_daskmpi.messages import (
     OUTCOME_TOPIC,
     JobOutcome,
@@ -30,7 +28,9 @@ from snakemake_executor_plugin_daskmpi.messages import (
     RunContext,
     WorkerInfo,
 )
-from snakemake_executor_plugin_daskmpi.placement import Assignment, Placement
+from snakemake_executor_plugin_daskmpi.placement.durations import Durations
+from snakemake_executor_plugin_daskmpi.placement.grants import grant_of
+from snakemake_executor_plugin_daskmpi.placement.placement import Assignment, Placement
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 from snakemake_executor_plugin_daskmpi.worker import runner
 from snakemake_executor_plugin_daskmpi.world import rank_log

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from harness import MARKER
 from runs import SlurmRun
-from snakemake_executor_plugin_daskmpi.launch.batch import Batch
-from snakemake_executor_plugin_daskmpi.launch.plan import Component, Plan
-from snakemake_executor_plugin_daskmpi.launch.script import render_script, sbatch_arguments
+from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
+from snakemake_executor_plugin_daskmpi.slurm.batch import Batch
+from snakemake_executor_plugin_daskmpi.slurm.script import render_script, sbatch_arguments
 
 if TYPE_CHECKING:
     from harness import Workflow

@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.launch import command_line, submission
-from snakemake_executor_plugin_daskmpi.launch.container import Container, container_command, container_environ
-from snakemake_executor_plugin_daskmpi.launch.container import python_arguments as arguments_of
-from snakemake_executor_plugin_daskmpi.launch.controller import answer_of
+from snakemake_executor_plugin_daskmpi.launch import command_line
 from snakemake_executor_plugin_daskmpi.launch.local import LocalWorld, start_local_world
 from snakemake_executor_plugin_daskmpi.launch.mpi_library import pmi_type_for
-from snakemake_executor_plugin_daskmpi.launch.slurm import (
+from snakemake_executor_plugin_daskmpi.slurm import submission
+from snakemake_executor_plugin_daskmpi.slurm.container import Container, container_command, container_environ
+from snakemake_executor_plugin_daskmpi.slurm.container import python_arguments as arguments_of
+from snakemake_executor_plugin_daskmpi.slurm.controller import answer_of
+from snakemake_executor_plugin_daskmpi.slurm.inquiry import (
     config_command,
     mpi_types_command,
     parse_config,
     parse_mpi_types,
 )
-from snakemake_executor_plugin_daskmpi.launch.step import Step, program_for_srun, srun_command, srun_environ
+from snakemake_executor_plugin_daskmpi.slurm.step import Step, program_for_srun, srun_command, srun_environ
 from snakemake_executor_plugin_daskmpi.world import pmi
 from snakemake_executor_plugin_daskmpi.world.roles import LAUNCHED, MIN_RANKS, Allocation, allocation_of, in_step
 

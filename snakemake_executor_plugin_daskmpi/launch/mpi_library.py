@@ -1,7 +1,7 @@
 """Which MPI library mpi4py loads, found out without starting MPI in this process.
 
 Runs on: the login node, or in a batch script.
-Called by: launch.launchers, launch.submission, report.survey.
+Called by: launch.launchers, slurm.submission, report.survey.
 """
 
 from __future__ import annotations

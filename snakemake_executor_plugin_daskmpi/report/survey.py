@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.launch import slurm, surroundings
-from snakemake_executor_plugin_daskmpi.launch.controller import answer_of
 from snakemake_executor_plugin_daskmpi.launch.launchers import mpiexec_of
 from snakemake_executor_plugin_daskmpi.launch.mpi_library import MpiLibrary, mpi_library_of
 from snakemake_executor_plugin_daskmpi.report.facts import Facts, MpiFacts, Requirement, WorldFacts
+from snakemake_executor_plugin_daskmpi.slurm import inquiry, surroundings
+from snakemake_executor_plugin_daskmpi.slurm.controller import answer_of
 from snakemake_executor_plugin_daskmpi.world import pmi, roles
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ def pmi_types() -> tuple[str, ...]:
     """Return the types that ``srun --mpi`` takes, none without Slurm."""
     if not surroundings.slurm_version():
         return ()
-    answer = answer_of(slurm.mpi_types_command())
-    return tuple(sorted(slurm.parse_mpi_types(answer.out + answer.err))) if answer.code == 0 else ()
+    answer = answer_of(inquiry.mpi_types_command())
+    return tuple(sorted(inquiry.parse_mpi_types(answer.out + answer.err))) if answer.code == 0 else ()
 
 
 def _python_requirement() -> tuple[str, bool]:

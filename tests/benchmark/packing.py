@@ -35,7 +35,7 @@ from pathlib import Path
 import distributed
 from distributed import Client, Scheduler, Worker, wait
 
-from snakemake_executor_plugin_daskmpi.placement import Placement
+from snakemake_executor_plugin_daskmpi.placement.placement import Placement
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
 WORKERS, CORES, MEM_MB = 3, 4, 12000

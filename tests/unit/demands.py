@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from snakemake_executor_plugin_daskmpi.launch.demand import Demand, Job, Need
-from snakemake_executor_plugin_daskmpi.launch.site import NodeType, Partition, Site
+from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Job, Need
 from snakemake_executor_plugin_daskmpi.resources import JobResources, Steering
+from snakemake_executor_plugin_daskmpi.slurm.site import NodeType, Partition, Site
 
 MAIN = Partition("main", (NodeType(4, 8, 16384),), max_minutes=600, is_default=True)
 GPU = Partition("gpu", (NodeType(2, 16, 64000, gpus=(("a100", 4),)),))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snakemake_executor_plugin_daskmpi.placement import Placement
+from snakemake_executor_plugin_daskmpi.placement.placement import Placement
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
 

@@ -8,14 +8,14 @@ import pytest
 
 from batches import APPTAINER, CH_RUN
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
-from snakemake_executor_plugin_daskmpi.launch.container import (
+from snakemake_executor_plugin_daskmpi.settings import Settings
+from snakemake_executor_plugin_daskmpi.slurm.container import (
     Container,
     container_command,
     container_environ,
     library_bind,
     python_arguments,
 )
-from snakemake_executor_plugin_daskmpi.settings import Settings
 
 PMI = "/opt/slurm/lib64/libpmi2.so"
 

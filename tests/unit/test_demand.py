@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from demands import demand, many, need
-from snakemake_executor_plugin_daskmpi.launch.demand import Demand, Job, demand_of
+from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Job, demand_of
 from snakemake_executor_plugin_daskmpi.resources import JobResources
 
 if TYPE_CHECKING:

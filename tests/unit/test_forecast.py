@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from demands import demand, many, need
-from snakemake_executor_plugin_daskmpi.launch.demand import Demand, Job, Need
-from snakemake_executor_plugin_daskmpi.launch.forecast import SLICES, forecast_of
-from snakemake_executor_plugin_daskmpi.launch.plan import Component, Plan
+from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Job, Need
+from snakemake_executor_plugin_daskmpi.planning.forecast import SLICES, forecast_of
+from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
 from snakemake_executor_plugin_daskmpi.resources import JobResources, Steering
 
 

@@ -25,34 +25,34 @@ LAYERS = (
     # what everyone may raise
     {"errors"},
     # the vocabulary
-    {"choice", "resources", "messages", "launch.site", "launch.plan"},
+    {"choice", "resources", "messages", "slurm.site", "planning.plan"},
     {"slurm_settings"},
     {"settings"},
     # one thing each, and pure or close to it
-    {"body", "capacity", "durations", "failure", "leaving", "link", "refusal", "rounds"}
+    {"body", "placement.capacity", "placement.durations", "failure", "leaving", "link", "placement.refusal", "rounds"}
     | {"worker.environment"}
     | {"world.pmi", "world.processes", "world.roles", "world.tuning"}
-    | {"launch.container", "launch.recipes"}
-    | {"launch.demand", "launch.walltime"}
-    | {"launch.command_line", "launch.controller", "launch.output", "launch.step", "launch.wishes"}
+    | {"slurm.container", "slurm.recipes"}
+    | {"planning.demand", "planning.walltime"}
+    | {"launch.command_line", "slurm.controller", "slurm.output", "slurm.step", "slurm.wishes"}
     | {"cli_texts", "report.verdict"},
     # the login node's talk with Slurm, and the job that came of it
-    {"launch.mpi_library", "launch.queue", "launch.slurm"} | {"report.facts", "report.look"},
-    {"launch.reasons", "launch.record", "launch.surroundings"} | {"report.site_checks", "report.wording"},
-    {"launch.profile", "launch.sbatch"} | {"report.node_checks", "report.world_checks"},
-    {"launch.follow"} | {"report.judge", "report.listing"},
-    {"shelves", "spread", "worker.child", "worker.limits", "world.meeting", "world.rank_log"}
-    | {"launch.batch", "launch.feasibility"},
+    {"launch.mpi_library", "slurm.queue", "slurm.inquiry"} | {"report.facts", "report.look"},
+    {"slurm.reasons", "slurm.record", "slurm.surroundings"} | {"report.site_checks", "report.wording"},
+    {"slurm.profile", "slurm.sbatch"} | {"report.node_checks", "report.world_checks"},
+    {"slurm.follow"} | {"report.judge", "report.listing"},
+    {"placement.shelves", "placement.spread", "worker.child", "worker.limits", "world.meeting", "world.rank_log"}
+    | {"slurm.batch", "planning.feasibility"},
     # a worker from the inside out; placement is rank 1's, in two steps
-    {"fleet", "reservations", "launch.grouping", "launch.directives"},
-    {"placement", "worker.forkserver", "launch.script", "launch.sizing"},
-    {"worker.runner", "launch.drafts", "launch.forecast"},
-    {"grants", "roll_call"},
+    {"placement.fleet", "placement.reservations", "planning.grouping", "slurm.directives"},
+    {"placement.placement", "worker.forkserver", "slurm.script", "planning.sizing"},
+    {"worker.runner", "planning.drafts", "planning.forecast"},
+    {"placement.grants", "roll_call"},
     # rank 1's view of all workers
-    {"pool"} | {"launch.components", "launch.remarks", "launch.shortage", "launch.table"},
+    {"pool"} | {"planning.components", "planning.remarks", "planning.shortage", "planning.table"},
     # ways to become one world
-    {"launch.local", "launch.planner", "world.bootstrap", "world.serve"},
-    {"launch.submission", "report.probe"},
+    {"launch.local", "planning.planner", "world.bootstrap", "world.serve"},
+    {"slurm.submission", "report.probe"},
     {"launch.launchers"},
     # what Snakemake calls, and what users call
     {"executor", "report.survey"},
@@ -61,7 +61,8 @@ LAYERS = (
     {"__init__", "__main__"},
 )
 #: Folders hold modules and nothing else.
-EMPTY = {"launch.__init__", "report.__init__", "worker.__init__", "world.__init__"}
+FOLDERS = ("launch", "placement", "planning", "report", "slurm", "worker", "world")
+EMPTY = {f"{folder}.__init__" for folder in FOLDERS}
 
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names} | dict.fromkeys(EMPTY, 0)
 POOL, EXECUTOR, TOP = LAYER_OF["pool"], LAYER_OF["executor"], LAYER_OF["__init__"]

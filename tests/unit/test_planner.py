@@ -9,12 +9,12 @@ import pytest
 
 from demands import BIG, GPU, MAIN, SITE, demand, many, need
 from snakemake_executor_plugin_daskmpi.errors import LaunchError, SettingsError
-from snakemake_executor_plugin_daskmpi.launch.demand import Demand, Job, Need
-from snakemake_executor_plugin_daskmpi.launch.plan import Component
-from snakemake_executor_plugin_daskmpi.launch.planner import plan_of
-from snakemake_executor_plugin_daskmpi.launch.site import NodeType, Partition, Site
+from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Job, Need
+from snakemake_executor_plugin_daskmpi.planning.plan import Component
+from snakemake_executor_plugin_daskmpi.planning.planner import plan_of
 from snakemake_executor_plugin_daskmpi.resources import JobResources, Steering
 from snakemake_executor_plugin_daskmpi.settings import Settings
+from snakemake_executor_plugin_daskmpi.slurm.site import NodeType, Partition, Site
 
 WHOLE = Site("whole", "22.05.8", (replace(MAIN, whole_nodes=True),))
 ONE = Site("one", "22.05.8", (Partition("main", (NodeType(1, 8, 16384),), is_default=True),))

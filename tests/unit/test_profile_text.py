@@ -8,10 +8,10 @@ import re
 import pytest
 import yaml
 
-from snakemake_executor_plugin_daskmpi.launch.profile import render_profile
-from snakemake_executor_plugin_daskmpi.launch.site import NodeType, Partition, Site
-from snakemake_executor_plugin_daskmpi.launch.surroundings import Surroundings
 from snakemake_executor_plugin_daskmpi.settings import Settings
+from snakemake_executor_plugin_daskmpi.slurm.profile import render_profile
+from snakemake_executor_plugin_daskmpi.slurm.site import NodeType, Partition, Site
+from snakemake_executor_plugin_daskmpi.slurm.surroundings import Surroundings
 
 SMALL = NodeType(40, 8, 16_384)
 BIG = NodeType(4, 64, 524_288, gpus=(("a100", 4),))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.launch import controller, slurm
-from snakemake_executor_plugin_daskmpi.launch.site import NodeType
+from snakemake_executor_plugin_daskmpi.slurm import controller, inquiry
+from snakemake_executor_plugin_daskmpi.slurm.site import NodeType
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ G1 = (
 
 
 def partitions(*lines: str, nodes: tuple[str, ...] = (N1, N2, G1), config: dict[str, str] | None = None):
-    return slurm.parse_partitions("\n".join(lines), "\n".join(nodes), config or {})
+    return inquiry.parse_partitions("\n".join(lines), "\n".join(nodes), config or {})
 
 
 def program(folder: Path, name: str, text: str) -> None:
@@ -111,7 +111,7 @@ def test_select_linear_gives_whole_nodes_and_the_clusters_limits_hold():
     ],
 )
 def test_a_nodes_state_tells_whether_it_takes_jobs(state, usable):
-    assert slurm.is_usable(state) is usable
+    assert inquiry.is_usable(state) is usable
 
 
 @pytest.mark.parametrize(
@@ -126,17 +126,17 @@ def test_a_nodes_state_tells_whether_it_takes_jobs(state, usable):
     ],
 )
 def test_gpus_are_found_among_generic_resources(gres, gpus):
-    assert slurm.parse_gpus(gres) == gpus
+    assert inquiry.parse_gpus(gres) == gpus
 
 
 def test_accounts_are_unknown_where_slurm_does_not_enforce_them():
-    assert slurm.ask_accounts({"AccountingStorageType": "accounting_storage/slurmdbd"}) == (None, None)
+    assert inquiry.ask_accounts({"AccountingStorageType": "accounting_storage/slurmdbd"}) == (None, None)
 
 
 def test_accounts_are_asked_where_slurm_enforces_them(bin_folder):
     program(bin_folder, "sacctmgr", '[[ "$*" == *associations* ]] && printf "blue\\nred\\n" || echo normal')
     config = {"AccountingStorageType": "accounting_storage/slurmdbd", "AccountingStorageEnforce": "associations,qos"}
-    assert slurm.ask_accounts(config) == ({"blue", "red"}, {"normal"})
+    assert inquiry.ask_accounts(config) == ({"blue", "red"}, {"normal"})
 
 
 # -- programs that do not answer ---------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_a_question_that_slurm_refuses_is_asked_once(bin_folder):
 def test_without_slurm_the_next_step_is_to_go_where_it_is(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LaunchError) as caught:
-        slurm.ask_site()
+        inquiry.ask_site()
     assert "  Next: run this on a login node" in str(caught.value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.launch.step import Step, program_for_srun, srun_command, srun_environ
+from snakemake_executor_plugin_daskmpi.slurm.step import Step, program_for_srun, srun_command, srun_environ
 
 KILL = "--kill-on-bad-exit=1"
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.placement import Assignment, Placement
+from snakemake_executor_plugin_daskmpi.placement.placement import Assignment, Placement
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
 ONE = JobResources(cores=1, mem_mb=100)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from demands import SITE, demand, many
-from snakemake_executor_plugin_daskmpi.launch.forecast import forecast_of
-from snakemake_executor_plugin_daskmpi.launch.planner import plan_of
-from snakemake_executor_plugin_daskmpi.launch.table import render_plan
+from snakemake_executor_plugin_daskmpi.planning.forecast import forecast_of
+from snakemake_executor_plugin_daskmpi.planning.planner import plan_of
+from snakemake_executor_plugin_daskmpi.planning.table import render_plan
 from snakemake_executor_plugin_daskmpi.settings import Settings
 
 PRINTED = """\

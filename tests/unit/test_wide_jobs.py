@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.grants import grant_of
 from snakemake_executor_plugin_daskmpi.messages import WorkerInfo
-from snakemake_executor_plugin_daskmpi.placement import Assignment, Placement
+from snakemake_executor_plugin_daskmpi.placement.grants import grant_of
+from snakemake_executor_plugin_daskmpi.placement.placement import Assignment, Placement
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
 TWO_CORES = WorkerResources(cores=(0, 1), mem_mb=1000, disk_mb=0)

@@ -1,0 +1,1 @@
+"""Rank 1: which job goes to which worker now."""

@@ -1,0 +1,162 @@
+"""The jobs that wait, sorted so that those that may fit are found without looking at the others.
+
+Runs on: rank 1. Pure.
+Called by: placement.
+
+Jobs of one priority that ask for the same are one *shape*. Shapes that differ only in memory and disk lie on one
+*shelf*, most memory first, so that bisection finds the first that fits.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from snakemake_executor_plugin_daskmpi.placement.capacity import Amounts
+
+if TYPE_CHECKING:
+    from snakemake_executor_plugin_daskmpi.placement.capacity import Capacity
+    from snakemake_executor_plugin_daskmpi.resources import JobResources
+
+#: Lower goes first: priority, size, runtime, age.
+Rank = tuple[float, ...]
+
+
+class Kind(NamedTuple):
+    """What all shapes on a shelf have in common."""
+
+    priority: int
+    cores: int
+    gpus: int
+    #: Order of magnitude.
+    runtime: int
+    component: str
+    #: Number of tasks if they may lie on several workers, else 0.
+    spanning_tasks: int
+
+    @classmethod
+    def of(cls, priority: int, request: JobResources) -> Kind:
+        """Return on which kind of shelf a job belongs."""
+        magnitude = (request.runtime_min or 0).bit_length()
+        tasks = request.tasks if request.spans else 0
+        return cls(priority, request.cores, request.gpus, magnitude, request.component, tasks)
+
+
+@dataclass(eq=False, slots=True)
+class Shape:
+    """The waiting jobs of one priority that ask for the same, oldest first."""
+
+    priority: int
+    request: JobResources
+    needs: Amounts
+    shelf: Shelf
+    #: Where it lies on its shelf. The last number counts up, so no two are the same.
+    order: tuple[int, int, int, int]
+    keys: dict[str, None] = field(default_factory=dict)
+    rank: Rank = ()
+    #: The resource of which it needs the largest share, as an index into Amounts.
+    dominant: int = 0
+    #: The workers that are reserved for its first job: one, or several that share its tasks.
+    reserved: tuple[Capacity, ...] = ()
+
+    def measure(self, most: Amounts) -> None:
+        """Compute size and rank against the most that any worker offers of each resource."""
+        shares = [need / (offered or 1) for need, offered in zip(self.needs, most, strict=True)]
+        self.dominant = shares.index(max(shares))
+        self.rank = (-self.priority, -max(shares), *self.order[2:])
+
+
+@dataclass(eq=False, slots=True)
+class Shelf:
+    """Shapes that differ only in memory and scratch space, and a little in runtime; most memory first."""
+
+    kind: Kind
+    shapes: list[Shape] = field(default_factory=list)
+    #: Whether it got something new since the last pass.
+    fresh: bool = True
+    #: How many jobs of lower rank started since one of its first shape did.
+    passed_over: int = 0
+
+    def first_within(self, mem_mb: int, disk_mb: int, start: int) -> int:
+        """Return the index, from a start on, of the first shape that needs no more; the length if there is none."""
+        index = bisect_left(self.shapes, -mem_mb, start, key=lambda shape: shape.order[0])
+        while index < len(self.shapes) and self.shapes[index].needs.disk_mb > disk_mb:
+            index += 1
+        return index
+
+
+class Shelves:
+    """All shelves. None is empty, and no shape on them is."""
+
+    def __init__(self) -> None:
+        self.shape_of: dict[str, Shape] = {}
+        self._shapes: dict[tuple[int, JobResources], Shape] = {}
+        self._shelves: dict[Kind, Shelf] = {}
+        self._most = Amounts()
+        self._shapes_made = 0
+
+    @property
+    def shelves(self) -> list[Shelf]:
+        """All shelves, in no order."""
+        return list(self._shelves.values())
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """All shapes, in no order."""
+        return list(self._shapes.values())
+
+    def shape_at(self, priority: int, request: JobResources) -> Shape | None:
+        """Return the shape of such jobs; None if none waits."""
+        return self._shapes.get((priority, request))
+
+    def put(self, key: str, request: JobResources, priority: int) -> None:
+        """Add a job."""
+        shape = self._shapes.get((priority, request)) or self._new_shape(priority, request)
+        shape.keys[key] = None
+        shape.shelf.fresh = True
+        self.shape_of[key] = shape
+
+    def take(self, key: str) -> Shape:
+        """Remove a job; with the last of its shape also the shape, with the last of these the shelf."""
+        shape = self.shape_of.pop(key)
+        del shape.keys[key]
+        if not shape.keys:
+            del self._shapes[shape.priority, shape.request]
+            shapes = shape.shelf.shapes
+            del shapes[bisect_left(shapes, shape.order, key=attrgetter("order"))]
+            if not shapes:
+                del self._shelves[shape.shelf.kind]
+        return shape
+
+    def measure(self, most: Amounts) -> None:
+        """Rank all shapes anew if the most that any worker offers has changed."""
+        if most != self._most:
+            self._most = most
+            for shape in self._shapes.values():
+                shape.measure(most)
+
+    def age(self, components: tuple[str, ...] | None, started: list[Rank]) -> None:
+        """Note jobs that started on workers of some components, by their ranks: they passed over what ranks higher."""
+        started.sort()
+        for shelf in self._shelves.values():
+            if components is None or shelf.kind.component in components:
+                shelf.passed_over += len(started) - bisect_right(started, shelf.shapes[0].rank)
+
+    def aged(self, patience: int) -> list[Shape]:
+        """Return the first shapes of the shelves that were passed over so often and have no reservation, by rank."""
+        shapes = [shelf.shapes[0] for shelf in self._shelves.values() if shelf.passed_over >= patience]
+        return sorted((shape for shape in shapes if not shape.reserved), key=attrgetter("rank"))
+
+    def _new_shape(self, priority: int, request: JobResources) -> Shape:
+        """Put a new shape on its shelf, a new one if need be."""
+        runtime_min = request.runtime_min or 0
+        kind = Kind.of(priority, request)
+        shelf = self._shelves.setdefault(kind, Shelf(kind))
+        self._shapes_made += 1
+        order = (-request.mem_mb, -request.disk_mb, -runtime_min, self._shapes_made)
+        shape = self._shapes[priority, request] = Shape(priority, request, Amounts.asked(request), shelf, order)
+        shape.measure(self._most)
+        insort(shelf.shapes, shape, key=attrgetter("order"))
+        return shape

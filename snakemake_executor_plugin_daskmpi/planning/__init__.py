@@ -1,0 +1,1 @@
+"""The login node: which Slurm job a workflow gets. Pure."""

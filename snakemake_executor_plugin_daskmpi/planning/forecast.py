@@ -1,0 +1,180 @@
+"""What a run of a plan will look like: when it ends, and how busy its workers are.
+
+Runs on: the login node. Pure.
+Called by: planning.planner, planning.table.
+
+The jobs of the demand are played through the same placement that rank 1 uses, with the runtimes that their rules state.
+What it does not know is what rank 1, starting and file systems cost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_daskmpi.placement.placement import Placement
+from snakemake_executor_plugin_daskmpi.resources import UNLIMITED_DISK_MB, WorkerResources
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from snakemake_executor_plugin_daskmpi.planning.demand import Demand
+    from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
+
+#: Equal stretches of time in which busy cores are counted.
+SLICES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What the workers of one component do."""
+
+    component: str
+    workers: int
+    cores: int
+    core_min: float
+    jobs: int
+    #: Mean number of busy cores in each of :data:`SLICES` equal parts of the makespan.
+    busy: tuple[float, ...]
+    #: By rule, how many jobs ran here.
+    rules: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A run that has not happened."""
+
+    makespan_min: float
+    activities: tuple[Activity, ...]
+
+    @property
+    def utilisation(self) -> float:
+        """The part of the workers' core time that jobs use."""
+        offered = sum(each.cores for each in self.activities) * self.makespan_min
+        return sum(each.core_min for each in self.activities) / offered if offered else 0.0
+
+    def utilisation_of(self, activity: Activity) -> float:
+        """Return the part of one component's core time that jobs use."""
+        offered = activity.cores * self.makespan_min
+        return activity.core_min / offered if offered else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One job that ran."""
+
+    component: int
+    rule: str
+    cores: int
+    start: float
+    end: float
+
+
+def forecast_of(plan: Plan, demand: Demand) -> Forecast:
+    """Play the demand through the workers of a plan.
+
+    Raises
+    ------
+    ValueError
+        If some job fits no worker, which no plan should have.
+    """
+    components = plan.components
+    runs = _runs(components, demand)
+    makespan = max((run.end for run in runs), default=0.0)
+    activities = []
+    for index, component in enumerate(components):
+        workers = _workers_in(index, component)
+        its_runs = [run for run in runs if run.component == index]
+        if workers:
+            activities.append(
+                Activity(
+                    component.name,
+                    workers,
+                    workers * component.cpus_per_task,
+                    sum(run.cores * (run.end - run.start) for run in its_runs),
+                    len(its_runs),
+                    _busy(its_runs, makespan),
+                    dict(Counter(run.rule for run in its_runs)),
+                )
+            )
+    return Forecast(makespan, tuple(activities))
+
+
+def _workers_in(index: int, component: Component) -> int:
+    """Return the number of a component's workers: ranks 0 and 1 are the first two tasks of the first one."""
+    return component.n_tasks - (2 if index == 0 else 0)
+
+
+def _runs(components: Sequence[Component], demand: Demand) -> list[_Run]:
+    """Return when and where each job runs, each as soon as those before it are done and a worker has room."""
+    placement, component_of = _placement(components)
+    waiting, left = demand.dependents(), [len(job.after) for job in demand.jobs]
+    ends: list[tuple[float, int]] = []
+    runs: list[_Run] = []
+    ready = [index for index, number in enumerate(left) if not number]
+    now, done = 0.0, 0
+    while done < len(demand.jobs):
+        for index in ready:
+            job = demand.jobs[index]
+            if job.need.is_local:
+                heappush(ends, (now + job.need.minutes, index))
+            else:
+                placement.enqueue(str(index), job.need.resources, job.priority)
+        for assignment in placement.assignments():
+            job = demand.jobs[int(assignment.key)]
+            end = now + job.need.minutes
+            heappush(ends, (end, int(assignment.key)))
+            runs.append(_Run(component_of[assignment.worker], job.rule, job.need.cores, now, end))
+        if not ends:
+            raise ValueError(f"{placement.queued} jobs fit no worker: {placement.unplaceable()[:3]}")
+        now, ready = ends[0][0], []
+        while ends and ends[0][0] == now:
+            _, index = heappop(ends)
+            done += 1
+            placement.release(str(index))
+            for dependent in waiting[index]:
+                left[dependent] -= 1
+                if not left[dependent]:
+                    ready.append(dependent)
+    return runs
+
+
+def _placement(components: Sequence[Component]) -> tuple[Placement, dict[str, int]]:
+    """Return an empty queue over all workers, and to which component each belongs."""
+    placement, component_of = Placement(), {}
+    for index, component in enumerate(components):
+        offer = WorkerResources(
+            cores=tuple(range(component.cpus_per_task)),
+            mem_mb=component.cpus_per_task * component.mem_per_cpu_mb,
+            disk_mb=UNLIMITED_DISK_MB,
+            gpus=tuple(map(str, range(component.gpus_per_task))),
+            components=component.serves,
+        )
+        for number in range(_workers_in(index, component)):
+            name = f"{index}.{number}"
+            placement.add_worker(name, offer, component.name)
+            component_of[name] = index
+    return placement, component_of
+
+
+def _busy(runs: Sequence[_Run], makespan: float) -> tuple[float, ...]:
+    """Return the mean number of busy cores in each slice, in time that does not grow with the length of the jobs."""
+    if not makespan:
+        return (0.0,) * SLICES
+    # The integral of busy cores over time, at each slice's end: a ramp begins with each job and ends with it.
+    slope, value = [0.0] * (SLICES + 1), [0.0] * (SLICES + 1)
+    for run in runs:
+        for time, cores in ((run.start, run.cores), (run.end, -run.cores)):
+            place = time / makespan * SLICES
+            first = min(int(place), SLICES)
+            slope[first] += cores
+            value[first] += cores * (first - place)
+    busy, rate, level = [], 0.0, 0.0
+    for index in range(SLICES):
+        rate += slope[index]
+        level += value[index]
+        busy.append(rate + level)
+        level = 0.0
+    return tuple(busy)

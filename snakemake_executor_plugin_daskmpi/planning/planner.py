@@ -1,0 +1,143 @@
+"""The one Slurm job that a workflow gets.
+
+Runs on: the login node. Pure.
+Called by: slurm.submission.
+
+What the rules ask for and what the site has give parts (``grouping``), these give drafts of components with their cost
+(``sizing``, ``drafts``). The best draft is played through once (``forecast``), a few times with more workers if it
+would not end in time. What cannot be is refused on the way (``feasibility``, ``shortage``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.planning import feasibility
+from snakemake_executor_plugin_daskmpi.planning.components import components_of
+from snakemake_executor_plugin_daskmpi.planning.drafts import Draft, Head, Terms, best_draft, n_nodes
+from snakemake_executor_plugin_daskmpi.planning.forecast import forecast_of
+from snakemake_executor_plugin_daskmpi.planning.grouping import parts_of
+from snakemake_executor_plugin_daskmpi.planning.plan import Plan
+from snakemake_executor_plugin_daskmpi.planning.remarks import remarks, why
+from snakemake_executor_plugin_daskmpi.planning.shortage import shortage
+from snakemake_executor_plugin_daskmpi.planning.walltime import parse_walltime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from snakemake_executor_plugin_daskmpi.planning.demand import Demand
+    from snakemake_executor_plugin_daskmpi.planning.grouping import Part
+    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.slurm.site import Partition, Site
+
+#: Minutes of work that are worth the wait in a queue; more workers would not be. Arbitrary.
+WORTH_QUEUEING_MIN = 10
+#: The part of a walltime by which all jobs should have ended.
+_TIME_TO_USE = 0.8
+#: Walltime per forecast makespan, where all rules state their runtime and where some do not, and for the start.
+_MARGIN, _MARGIN_WHEN_ASSUMED, _START_MIN = 1.25, 2.0, 2
+#: Rank 1 in MB: 165 of its own, rounded up generously; and for each job of the DAG. ``snakemake -n`` grows by 12.6 kB a
+#: job (93, 105, 218 MiB for 101, 1,001, 10,001 jobs; Snakemake 9.27); a run keeps a few objects more of each.
+_HEAD_MB, _HEAD_MB_PER_JOB = 300, 0.03
+#: How often a draft is played through with more workers, at most.
+_ATTEMPTS = 4
+
+
+def plan_of(demand: Demand, site: Site, settings: Settings) -> Plan:
+    """Return the Slurm job for a demand.
+
+    Raises
+    ------
+    LaunchError
+        If there can be none, with what was asked, what the site offers, and what to change.
+    SettingsError
+        If the walltime is none.
+    """
+    shapes = demand.shapes()
+    if not shapes:
+        raise LaunchError(
+            "No job of this workflow goes to a worker: there is nothing to plan a Slurm job for.",
+            seen=f"{len(demand.jobs)} jobs, all of local rules, which run in Snakemake's own process.",
+            next_step="snakemake --executor local --cores 1, or take the rules out of 'localrules'.",
+        )
+    asked_min = parse_walltime(settings.walltime) if settings.walltime else None
+    chain_min = demand.critical_path_min()
+    parts, notes = parts_of(shapes, site, settings)
+    head = _head(parts, demand, site, settings, asked_min or chain_min)
+    strictest = min((head.partition, *(part.partition for part in parts)), key=_max_minutes)
+    if asked_min is not None:
+        _check_asked(asked_min, demand, strictest, site)
+    elif chain_min > _max_minutes(strictest):
+        raise feasibility.chain_too_long(chain_min, strictest, site)
+    limit_min = asked_min or strictest.max_minutes
+    target_min = max(chain_min, float(WORTH_QUEUEING_MIN))
+    if limit_min:
+        in_time = limit_min * _TIME_TO_USE
+        target_min = in_time if asked_min else min(target_min, in_time)
+    terms = Terms(head, settings, target_min, roomy=bool(demand.assumed_memory))
+    found = _drafted(parts, terms, demand, limit_min)
+    if found is None:
+        raise shortage(parts, settings, site)
+    draft, plan = found
+    walltime_min = asked_min or _walltime(plan.makespan_min, demand, limit_min)
+    plan = replace(plan, walltime_min=walltime_min, why=why(draft, settings))
+    return replace(plan, notes=(*notes, *remarks(draft, plan, demand, settings)))
+
+
+def _drafted(parts: Sequence[Part], terms: Terms, demand: Demand, limit_min: int | None) -> tuple[Draft, Plan] | None:
+    """Return the best draft, and the plan that it gives with its forecast; with more workers where time is short."""
+    best: tuple[Draft, Plan] | None = None
+    for _ in range(_ATTEMPTS):
+        draft = best_draft(parts, terms)
+        if draft is None:
+            break
+        if best is None or draft != best[0]:
+            plan = Plan(components_of(draft, demand, terms.settings), walltime_min=0)
+            forecast = forecast_of(plan, demand)
+            plan = replace(plan, makespan_min=forecast.makespan_min, utilisation=forecast.utilisation)
+            if best is None or plan.makespan_min < best[1].makespan_min:
+                best = draft, plan
+        if not limit_min or best[1].makespan_min <= limit_min * _TIME_TO_USE:
+            break
+        terms = replace(terms, target_min=terms.target_min * 0.9)
+    return best
+
+
+def _walltime(makespan_min: float, demand: Demand, limit_min: int | None) -> int:
+    """Return the forecast with a margin, rounded up to five minutes, within the limit."""
+    margin = _MARGIN_WHEN_ASSUMED if demand.assumed_runtime else _MARGIN
+    walltime_min = math.ceil((makespan_min * margin + _START_MIN) / 5) * 5
+    return min(walltime_min, limit_min or walltime_min)
+
+
+def _head(parts: Sequence[Part], demand: Demand, site: Site, settings: Settings, needed_min: float) -> Head:
+    """Return what ranks 0 and 1 need: memory for the DAG and for the largest local rule; and where they may be."""
+    local = max((job.need.resources.mem_mb for job in demand.jobs if job.need.is_local), default=0)
+    mem_mb = -(-int(_HEAD_MB + _HEAD_MB_PER_JOB * len(demand.jobs) + local) // 256) * 256
+    chosen = feasibility.usable_partition(settings.partition, "", site) if settings.partition else None
+    usual = next((part.partition for part in parts if "" in part.serves), None) or site.partition(None)
+    places = [chosen, usual, *(part.partition for part in parts)]
+    # Where the workers fill all nodes, ranks 0 and 1 may be anywhere that is open to all.
+    places += [place for place in site.partitions if place.accounts is None and place.qos is None]
+    usable = [place for place in places if place and place.is_up and place.nodes]
+    taken = Counter(part.partition.name for part in parts)
+    fitting = [place for place in usable if n_nodes(place) > taken[place.name] and _max_minutes(place) >= needed_min]
+    return Head((fitting or usable)[0], mem_mb, settings.hyperthread)
+
+
+def _max_minutes(partition: Partition) -> float:
+    return float("inf") if partition.max_minutes is None else partition.max_minutes
+
+
+def _check_asked(asked_min: int, demand: Demand, strictest: Partition, site: Site) -> None:
+    """Refuse a walltime that a partition does not give, or in which some job cannot end, as far as its rule says."""
+    if asked_min > _max_minutes(strictest):
+        raise feasibility.walltime_above(asked_min, strictest, site)
+    longest = max(demand.jobs, key=lambda job: job.need.resources.runtime_min or 0)
+    minutes = longest.need.resources.runtime_min or 0
+    if minutes > asked_min:
+        raise feasibility.walltime_too_short(longest.rule, minutes, asked_min)

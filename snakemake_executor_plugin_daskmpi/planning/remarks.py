@@ -1,0 +1,96 @@
+"""Why a plan is as it is, and what its user should know, in sentences.
+
+Runs on: the login node. Pure.
+Called by: planning.planner.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_daskmpi.planning.demand import ASSUMED_MEM_MB, ASSUMED_RUNTIME_MIN
+from snakemake_executor_plugin_daskmpi.planning.drafts import n_nodes
+from snakemake_executor_plugin_daskmpi.planning.walltime import duration_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from snakemake_executor_plugin_daskmpi.planning.demand import Demand
+    from snakemake_executor_plugin_daskmpi.planning.drafts import Draft
+    from snakemake_executor_plugin_daskmpi.planning.plan import Plan
+    from snakemake_executor_plugin_daskmpi.settings import Settings
+
+
+def why(draft: Draft, settings: Settings) -> str:
+    """Return why ranks 0 and 1 are where they are."""
+    apart = draft.head.cpus
+    where = draft.head.partition
+    if draft.host is None:
+        among = min(draft.cpus_of_ranks_in(index) for index in range(len(draft.parts)))
+        costs = "a node" if where.whole_nodes else _cpus(apart)
+        return (
+            f"{draft.n_components} components: ranks 0 and 1 do little, and have a small one of their own, which "
+            f"takes {costs}; as two tasks of a worker's size they would take {_cpus(among)}."
+        )
+    host = draft.parts[draft.host]
+    among = draft.cpus_of_ranks_in(draft.host)
+    name = f"component {host.name}" if len(draft.parts) > 1 else "the one component"
+    begin = f"{_counted(draft.n_components, 'component')}: ranks 0 and 1 are the first two tasks of {name}, "
+    if n_nodes(where) <= sum(part.partition is where for part in draft.parts):
+        return (
+            f"{begin}since partition {where.name} has {_counted(n_nodes(where), 'node')}, and one of their own would "
+            "need a further node: components never share one."
+        )
+    if draft.n_components == (settings.max_components or 4) and among > apart:
+        return f"{begin}since --daskmpi-max-components allows no further one."
+    costs = "a whole node" if where.whole_nodes else f"{_cpus(apart)} on a further node"
+    if among > apart:
+        costs = f"{_cpus(apart)}, and a node from the workers: components never share one"
+    return f"{begin}which takes {_cpus(among)}; one of their own would take {costs}."
+
+
+def remarks(draft: Draft, plan: Plan, demand: Demand, settings: Settings) -> Iterator[str]:
+    """Yield what is assumed, and which limits bind."""
+    if plan.makespan_min > plan.walltime_min:
+        yield (
+            f"The walltime of {duration_text(plan.walltime_min)} ends before the workflow, which needs about "
+            f"{duration_text(plan.makespan_min)}: the same command then continues with what is left."
+        )
+    for part in draft.parts:
+        if len(part.serves) > 1:
+            names = ", ".join(name or "the other jobs" for name in part.serves)
+            yield (
+                f"Component {part.name} is shared by {names}: there is no room for one each "
+                f"(--daskmpi-max-components {settings.max_components or 4}, and a node per component)."
+            )
+    if demand.assumed_runtime:
+        yield (
+            f"No runtime is given for {_some(demand.assumed_runtime)}: {ASSUMED_RUNTIME_MIN} minutes a job are "
+            f"assumed. Better: --set-resources {demand.assumed_runtime[0]}:runtime=MINUTES"
+        )
+    if demand.assumed_memory:
+        yield (
+            f"How much memory {_some(demand.assumed_memory)} will need is not known yet: {ASSUMED_MEM_MB} MB a job are "
+            f"assumed. Better: --set-resources {demand.assumed_memory[0]}:mem_mb=MB"
+        )
+    if demand.checkpoints:
+        yield f"What follows from checkpoint {_some(demand.checkpoints)} is not known yet, and not in this plan."
+    if settings.hyperthread and draft.host is not None:
+        yield "--daskmpi-hyperthread has no effect, since ranks 0 and 1 have no component of their own."
+    workers = settings.workers or settings.max_workers or 16
+    if plan.n_workers == workers and not settings.workers and not settings.walltime:
+        yield f"There are {workers} workers because of --daskmpi-max-workers."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _cpus(number: float) -> str:
+    return _counted(round(number), "CPU")
+
+
+def _some(rules: Sequence[str]) -> str:
+    """Return names, the first few of many."""
+    few = 4
+    return ", ".join(rules[:few]) + (f" and {len(rules) - few} more" if len(rules) > few else "")

@@ -1,0 +1,1 @@
+"""The login node: asking Slurm, the batch script, submitting and following it."""
