@@ -171,7 +171,8 @@ def _keep(settings: Settings, seat: roles.Seat, client: int, address_end: int) -
     hosts = comm.allgather(socket.gethostname())
     dask_mpi.initialize(exit=False, comm=comm)
     n_workers, n_hosts = seat.size - 2, len(set(hosts))
-    described = f"{seat.size} ranks on {n_hosts} host{'s' * (n_hosts > 1)}: scheduler, client, {n_workers} workers"
+    workers = f"{n_workers} worker{'s' * (n_workers > 1)}"
+    described = f"{seat.size} ranks on {n_hosts} host{'s' * (n_hosts > 1)}: scheduler, client, {workers}"
     with os.fdopen(address_end, "w") as pipe:
         print(json.dumps([dask.config.get("scheduler_address"), n_workers, described]), file=pipe)
     _, status = os.waitpid(client, 0)
