@@ -15,7 +15,13 @@ Errors stay on the rank that raised them. What happens to a single job is never 
 exception but a :class:`~snakemake_executor_plugin_daskmpi.messages.JobOutcome`.
 """
 
+import re
+
 from snakemake_interface_common.exceptions import WorkflowError
+
+#: What colours text, and what else a terminal obeys: a log or a file's name may hold either.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class DaskMpiError(WorkflowError):
@@ -73,4 +79,13 @@ def three_part_message(happened: str, *, seen: str = "", next_step: str = "") ->
         lines.append(f"  Seen: {seen}")
     if next_step:
         lines.append(f"  Next: {next_step}")
-    return "\n".join(lines)
+    return printable("\n".join(lines))
+
+
+def printable(text: str) -> str:
+    r"""Return text without colours, and with all that a terminal would obey spelled out.
+
+    >>> print(printable("\x1b[31mred\x1b[0m, \x1b]0;a title\x07"))
+    red, \x1b]0;a title\x07
+    """
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", _COLOUR.sub("", text))

@@ -5,7 +5,7 @@ Called by: the tests test_killed_*, which differ in whom they kill.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -40,11 +40,21 @@ SNAKEFILE = """
         shell: "echo ran >> late.{wildcards.n}; touch {output}"
 """
 
+#: A job on each of two workers that waits for a file.
+WAITING = """
+    rule all:
+        input: "out/0.txt", "out/1.txt"
 
-def start(workflow: Workflow, *args: str) -> Run:
+    rule wait:
+        output: "out/{n}.txt"
+        shell: "touch started.{wildcards.n}; while [ ! -e go ]; do sleep 0.05; done; touch {output}"
+"""
+
+
+def start(workflow: Workflow, *args: str, **options: Any) -> Run:
     """Start the workflow, and return when all four slow jobs run."""
     workflow.write("Snakefile", SNAKEFILE)
-    run = workflow.start("--keep-going", "--daskmpi-workers", "2", "--daskmpi-cores", "2", *args)
+    run = workflow.start("--keep-going", "--daskmpi-workers", "2", "--daskmpi-cores", "2", *args, **options)
     workflow.wait_for(*(f"slow.{n}" for n in range(4)), run=run)
     return run
 
@@ -67,10 +77,10 @@ def wait_for_end(workflow: Workflow, process: psutil.Process, run: Run) -> None:
     )
 
 
-def check_end(workflow: Workflow, run: Run, lost: set[int], retries: int) -> None:
+def check_end(workflow: Workflow, run: Run, lost: set[int], retries: int, code: int | None = None) -> None:
     """Let the slow jobs go on, and check that those that were lost are the only ones that suffered."""
     workflow.write("go", "")
-    run.ends_with(0 if retries else 1)
+    run.ends_with((0 if retries else 1) if code is None else code)
     for n in range(6):
         assert workflow.lines(f"early.{n}") == ["ran"], "a finished job never runs again"
         assert workflow.lines(f"late.{n}") == ["ran"], "the others run, and run once"
@@ -86,9 +96,11 @@ def check_end(workflow: Workflow, run: Run, lost: set[int], retries: int) -> Non
     assert workflow.incomplete() == set()
 
 
-def kill_and_check(workflow: Workflow, whom: Callable[[Workflow], psutil.Process], retries: int) -> Run:
+def kill_and_check(
+    workflow: Workflow, whom: Callable[[Workflow], psutil.Process], retries: int, launcher: str = "local"
+) -> Run:
     """Kill a process of a run, and check that just the slow jobs below it are lost."""
-    run = start(workflow, "--retries", str(retries))
+    run = start(workflow, "--retries", str(retries), launcher=launcher)
     workflow.killed = True
     victim = whom(workflow)
     lost = slow_jobs_below(workflow, victim)

@@ -10,8 +10,10 @@ relative to where it was typed.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -58,3 +60,38 @@ def with_options(arguments: Sequence[str], added: Sequence[str]) -> list[str]:
     """
     at = arguments.index("--") if "--" in arguments else len(arguments)
     return [*arguments[:at], *added, *arguments[at:]]
+
+
+def continuing_step(launcher: str, *, in_world: bool) -> str:
+    """Return what to do to continue a run that ended early, with the command to type.
+
+    Parameters
+    ----------
+    launcher
+        The setting of this run.
+    in_world
+        Whether this process is a rank of a world that somebody has started.
+    """
+    command = same_command()
+    if launcher == "sbatch":
+        # Added for the ranks by the batch script.
+        command = [word for word in command if not word.startswith("--daskmpi-components=")]
+    text = shlex.join(command)
+    if in_world and launcher not in ("sbatch", "srun", "mpiexec"):
+        return f"start it again as before (by mpiexec, srun or your batch script): {text}"
+    return text
+
+
+def directory_of(arguments: Sequence[str]) -> str:
+    """Return Snakemake's ``--directory`` of a command line, "" if it has none.
+
+    >>> directory_of(["-d", "a"]), directory_of(["--directory=b"]), directory_of(["all"])
+    ('a', 'b', '')
+    """
+    found = ""
+    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
+        if argument in {"-d", "--directory"}:
+            found = following
+        elif argument.startswith("--directory="):
+            found = argument.partition("=")[2]
+    return found

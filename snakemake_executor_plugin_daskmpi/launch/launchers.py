@@ -74,7 +74,7 @@ def launch(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> Loc
                 run_under_srun(settings, allocation, before_exec)
             if not allocation.is_here:
                 raise _too_few_elsewhere(allocation)
-    return start_local_world(settings)
+    return start_local_world(settings, dag.workflow.resource_settings.cores)
 
 
 def _not_a_rank(launcher: str) -> LaunchError:
@@ -188,7 +188,7 @@ def mpiexec_of(asked: str | None, python: str, environ: Mapping[str, str]) -> li
     LaunchError
         If there is none.
     """
-    if asked:
+    if asked and asked.strip():
         command = shlex.split(asked)
         if shutil.which(command[0], path=environ.get("PATH")) is None:
             raise LaunchError(

@@ -7,22 +7,24 @@ Called by: launch.launchers.
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.link import Link
 from snakemake_executor_plugin_daskmpi.messages import exit_text
-from snakemake_executor_plugin_daskmpi.world import rank_log, roles, tuning
+from snakemake_executor_plugin_daskmpi.worker import environment
+from snakemake_executor_plugin_daskmpi.world import order, rank_log, roles, security, tuning
+from snakemake_executor_plugin_daskmpi.world.order import Order
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from snakemake_executor_plugin_daskmpi.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -38,7 +40,10 @@ class LocalWorld:
     n_workers: int
     link: Link
     description: str
+    #: By rank: the scheduler, then the workers.
     _processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    #: Starts the worker at a place in that list.
+    _start_anew: Callable[[int], subprocess.Popen[str]] = field(kw_only=True)
     #: Holds the workers' scratch, so that it goes even if a worker is killed.
     _scratch: tempfile.TemporaryDirectory[str] | None = None
 
@@ -57,6 +62,14 @@ class LocalWorld:
                     next_step="repair what it names, and run the same command again.",
                 )
 
+    def respawn(self, name: str) -> None:
+        """Start a lost worker anew."""
+        place = int(name.rpartition(" ")[2]) - 1
+        lost = self._processes[place]
+        lost.kill()
+        _end([lost])
+        self._processes[place] = self._start_anew(place)
+
     def close(self) -> None:
         """End all processes of the world; kill what does not end in time."""
         self.link.end_world()
@@ -65,40 +78,47 @@ class LocalWorld:
             self._scratch.cleanup()
 
 
-def start_local_world(settings: Settings) -> LocalWorld:
-    """Start one scheduler and ``--daskmpi-workers`` worker processes, and connect to them."""
+def start_local_world(settings: Settings, cores: int | None) -> LocalWorld:
+    """Start one scheduler and ``--daskmpi-workers`` worker processes, and connect to them.
+
+    Parameters
+    ----------
+    cores
+        How many cores the workers offer together, as with Snakemake's local executor; None for all of the machine.
+    """
     tuning.apply_dask_config()
     import distributed  # noqa: F401 - makes its loggers, which are quieted next
 
     rank_log.quiet("rank 1", roles.Role.CLIENT)
     n_workers = settings.workers or 1
     scratch = tempfile.TemporaryDirectory(prefix="daskmpi-", ignore_cleanup_errors=True)
-    processes = [_start({"rank": 0, "scratch": scratch.name})]
+    credentials = None if settings.insecure else security.Credentials.make()
+    security.apply(credentials)
+    # The world may be one task of a Slurm step, which its processes must not take for their own.
+    environ = dict(os.environ)
+    environment.scrub(environ)
+    processes = [order.start(Order(0, scratch.name), credentials, environ)]
+
+    def start_worker(place: int) -> subprocess.Popen[str]:
+        told = Order(
+            rank=place + 1,
+            scratch=scratch.name,
+            address=address,
+            share=(place - 1, n_workers, 0),
+            cores=cores,
+            settings=dataclasses.asdict(settings),
+        )
+        return order.start(told, credentials, environ)
+
     try:
         address = _address_of(processes[0])
-        for index in range(n_workers):
-            order = {
-                "rank": 2 + index,
-                "address": address,
-                "share": (index, n_workers),
-                "settings": dataclasses.asdict(settings),
-                "scratch": scratch.name,
-            }
-            processes.append(_start(order))
+        processes += map(start_worker, range(1, n_workers + 1))
         described = f"{n_workers} worker process{'es' * (n_workers > 1)} on this machine (--daskmpi-workers)"
-        return LocalWorld(n_workers, Link(address), described, processes, scratch)
+        return LocalWorld(n_workers, Link(address), described, processes, scratch, _start_anew=start_worker)
     except BaseException:
         _end(processes)
         scratch.cleanup()
         raise
-
-
-def _start(order: dict[str, Any]) -> subprocess.Popen[str]:
-    program = [sys.executable, "-P", "-m", "snakemake_executor_plugin_daskmpi.world.serve", json.dumps(order)]
-    # A session of its own: the terminal's Ctrl-C is ours to handle.
-    return subprocess.Popen(  # noqa: S603
-        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True, env=dict(os.environ)
-    )
 
 
 def _address_of(scheduler: subprocess.Popen[str]) -> str:

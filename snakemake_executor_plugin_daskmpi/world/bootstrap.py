@@ -5,15 +5,13 @@ at which Snakemake hands control to a plugin, with the command line and profile 
 the working directory is locked or the DAG is built.
 Called by: the package's ``__init__``; ``current_world`` by executor.
 
-MPI serves to meet and to broadcast the scheduler's address, no more. Rank 1 is two processes: the
-*keeper*, which is the rank to MPI, and its fork, which goes on as Snakemake. Whatever ends
-Snakemake ends the world, with its exit code; an uncaught error on another rank aborts it.
+Each rank is two processes: its *keeper*, which is the rank to MPI and to the launcher (world.keeper), and a fork of it
+that does the rank's work: serves, or goes on as Snakemake. Whatever ends Snakemake ends the world, with its exit code.
 """
 
 from __future__ import annotations
 
-import ctypes
-import json
+import gc
 import logging
 import os
 import shutil
@@ -21,27 +19,23 @@ import signal
 import socket
 import sys
 import tempfile
-import time
 import traceback
 from dataclasses import dataclass
+from multiprocessing.connection import Pipe
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi.errors import WorldError
 from snakemake_executor_plugin_daskmpi.link import Link
-from snakemake_executor_plugin_daskmpi.worker import environment, forkserver, limits, runner
-from snakemake_executor_plugin_daskmpi.world import meeting, processes, rank_log, roles, tuning
+from snakemake_executor_plugin_daskmpi.worker import calls, environment, forkserver, limits, runner
+from snakemake_executor_plugin_daskmpi.world import keeper, meeting, processes, rank_log, roles, security, tuning
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
-    from mpi4py.MPI import Intracomm
+    from collections.abc import Callable
 
     from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.world.keeper import KeptComm
 
 _log = logging.getLogger(__name__)
-
-#: Seconds for all ranks to come to the end of the world, which they are told of at the same time.
-_MEET_AGAIN_S = 20.0
 
 
 @dataclass(slots=True)
@@ -62,6 +56,9 @@ class MpiWorld:
 
     def check(self) -> None:
         """Nothing to check: a rank that dies before the world has met takes it along."""
+
+    def respawn(self, name: str) -> None:
+        """Nothing to start: the rank's keeper does."""
 
     def close(self) -> None:
         """Nothing to end: another run in this process may follow."""
@@ -98,12 +95,15 @@ def enter_world(settings: Settings) -> None:
     os.environ.pop(roles.LAUNCHED, None)
     with meeting.first_rank_speaks(seat):
         _check_seat(settings, seat)
-    # Forks come before MPI is initialised, so that no job descends from an MPI process.
+    # An alarm of whoever called us, a test runner's for instance, is for what only rank 1 goes on with.
+    alarm = signal.setitimer(signal.ITIMER_REAL, 0)
+    # Forked before MPI is initialised, so that no job descends from an MPI process.
     if seat.role is roles.Role.CLIENT:
-        _world = _fork_client(settings, seat)
+        _world = _client(seat, _part_from_keeper(settings, seat, None))
+        signal.setitimer(signal.ITIMER_REAL, *alarm)
     else:
-        forked = forkserver.fork() if seat.role is roles.Role.WORKER else None
-        _serve(settings, seat, meeting.meet(seat, settings), forked)
+        scratch = tempfile.mkdtemp(prefix="daskmpi-")
+        _serve(settings, seat, _part_from_keeper(settings, seat, scratch), scratch)
 
 
 def _check_seat(settings: Settings, seat: roles.Seat) -> None:
@@ -127,124 +127,113 @@ def _check_seat(settings: Settings, seat: roles.Seat) -> None:
             )
 
 
-def _fork_client(settings: Settings, seat: roles.Seat) -> MpiWorld:
-    """Go on as Snakemake in a fork, while this process keeps rank 1's place in MPI."""
-    keeper = os.getpid()
-    address_end, keepers_end = os.pipe()
-    client = os.fork()
-    if client:
-        os.close(address_end)
-        _keep(settings, seat, client, keepers_end)
-    os.close(keepers_end)
-    # A process group of its own: signals reach it through the keeper, once each.
+def _part_from_keeper(settings: Settings, seat: roles.Seat, scratch: str | None) -> KeptComm:
+    """Return in a fork of this process, which stays as the keeper of the rank."""
+    keepers_end, our_end = Pipe(duplex=True)
+    # What exists now is shared, and stays so if no garbage collection touches it.
+    gc.freeze()
+    parent = os.getpid()
+    child = os.fork()
+    if child:
+        our_end.close()
+        keeper.keep(settings, seat, child, keepers_end, scratch)
+    keepers_end.close()
+    # A process group of its own: signals of a launcher reach it through the keeper, once each.
     os.setpgid(0, 0)
-    processes.end_with_parent(signal.SIGTERM)
+    processes.end_with_parent(signal.SIGTERM if seat.role is roles.Role.CLIENT else signal.SIGHUP)
+    if os.getppid() != parent:
+        os._exit(1)
+    return keeper.KeptComm(seat, our_end)
+
+
+def _client(seat: roles.Seat, comm: KeptComm) -> MpiWorld:
+    """Meet the world in this process, which goes on as Snakemake."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # Local rules run here, and must not take themselves for ranks.
     environment.scrub(os.environ)
-    with os.fdopen(address_end) as pipe:
-        line = pipe.readline()
-    if not line or os.getppid() != keeper:
-        os._exit(1)  # the world did not form; the first rank says why
-    tuning.apply_dask_config()
-    import distributed  # noqa: F401 - makes its loggers, which are quieted next
-
-    rank_log.quiet("rank 1", roles.Role.CLIENT)
-    address, n_workers, description = json.loads(line)
-    return MpiWorld(Link(address), n_workers, description, by_srun=seat.said_by == "srun")
-
-
-def _keep(settings: Settings, seat: roles.Seat, client: int, address_end: int) -> NoReturn:
-    """Be rank 1 to MPI while the fork is Snakemake; end the world with its exit code.
-
-    So whatever ends Snakemake, an exit, an exception, a signal, ends the world in order, and
-    nothing that it starts descends from an MPI process.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
-        signal.signal(number, lambda number, _: processes.send(client, number))
-    comm = meeting.meet(seat, settings)
     tuning.apply_dask_config()
     import dask
     import dask_mpi
 
     rank_log.quiet("rank 1", roles.Role.CLIENT)
-    hosts = comm.allgather(socket.gethostname())
-    dask_mpi.initialize(exit=False, comm=comm)
+    try:
+        hosts = comm.allgather(socket.gethostname())
+        security.apply(comm.bcast(None))
+        dask_mpi.initialize(exit=False, comm=comm)
+    except keeper.KeeperGoneError:
+        os._exit(1)
     n_workers, n_hosts = seat.size - 2, len(set(hosts))
     workers = f"{n_workers} worker{'s' * (n_workers > 1)}"
     described = f"{seat.size} ranks on {n_hosts} host{'s' * (n_hosts > 1)}: scheduler, client, {workers}"
-    with os.fdopen(address_end, "w") as pipe:
-        print(json.dumps([dask.config.get("scheduler_address"), n_workers, described]), file=pipe)
-    _, status = os.waitpid(client, 0)
-    code = os.waitstatus_to_exitcode(status)
-    dask_mpi.send_close_signal()
-    _leave(comm, code if code >= 0 else 128 - code)
+    return MpiWorld(Link(dask.config.get("scheduler_address")), n_workers, described, by_srun=seat.said_by == "srun")
 
 
-def _leave(comm: Intracomm, code: int) -> NoReturn:
-    """Leave MPI together with the others, then end this process; alone if a rank was lost."""
-    from mpi4py import MPI
+def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -> NoReturn:
+    """Be the scheduler or a worker until the world ends, then end this process."""
+    code = 1
+    try:
+        forked = forkserver.fork() if seat.role is roles.Role.WORKER else None
+        _end_with_keeper(lambda: _end_rank(scratch))
+        # The terminal's Ctrl-C is rank 1's to handle, and so are the signals with which Slurm announces an end.
+        for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
+        tuning.apply_dask_config(scratch)
+        import distributed  # noqa: F401 - makes its loggers, which are quieted next
 
+        rank_log.quiet(f"rank {seat.rank}", seat.role)
+        hosts = comm.allgather(socket.gethostname())
+        if forked is None:
+            credentials = comm.bcast(None if settings.insecure else security.Credentials.make())
+            _initialize(comm, hosts, credentials)
+        else:
+            offer = limits.offer_of(settings, os.environ, limits.share_of(seat.rank, hosts))
+            worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0])
+            calls.install(worker)
+            _end_with_keeper(lambda: _end_rank(scratch, worker))
+            options = tuning.worker_options(worker.name, offer, scratch)
+            _initialize(comm, hosts, comm.bcast(None), worker_options=options)
+            worker.close()
+        code = 0
+    except keeper.KeeperGoneError:
+        pass
+    except BaseException as error:  # noqa: BLE001 - the end of this rank, whatever it is
+        _log.critical("rank %d ends", seat.rank, exc_info=True)
+        print(f"daskmpi: rank {seat.rank} on {socket.gethostname()} failed: {error!r}", file=sys.stderr, flush=True)
+        traceback.print_exc()
+    shutil.rmtree(scratch, ignore_errors=True)
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    all_are_here, deadline = comm.Ibarrier(), time.monotonic() + _MEET_AGAIN_S
-    while not all_are_here.Test():
-        if time.monotonic() > deadline:
-            os._exit(code or 1)
-        time.sleep(0.001)
-    MPI.Finalize()
-    # Not sys.exit: whoever called us (a test runner, a user's script) goes on only on rank 1. And not
-    # os._exit: MPICH 5 leaves mpiexec in a C exit handler, and a rank that skips it counts as killed.
-    ctypes.CDLL(None).exit(code)
-    raise AssertionError  # not reached
+    os._exit(code)
 
 
-def _serve(settings: Settings, seat: roles.Seat, comm: Intracomm, forked: tuple[int, Connection] | None) -> NoReturn:
-    """Be the scheduler or a worker until the world ends, then end this process."""
-    code = 1
-    # The terminal's Ctrl-C is rank 1's to handle; it tells us to end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with tempfile.TemporaryDirectory(prefix="daskmpi-") as scratch:
-            tuning.apply_dask_config(scratch)
-            import distributed  # noqa: F401 - makes its loggers, which are quieted next
-
-            rank_log.quiet(f"rank {seat.rank}", seat.role)
-            hosts = comm.allgather(socket.gethostname())
-            if forked is None:
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
-                _initialize(comm, hosts)
-            else:
-                offer = limits.offer_of(settings, os.environ, _share(seat.rank, hosts))
-                worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0])
-                runner.install(worker)
-                # Slurm sends it to all ranks: rank 1 ends the run in order, and with it the world.
-                by_srun = seat.said_by == "srun"
-                signal.signal(signal.SIGTERM, signal.SIG_IGN if by_srun else lambda *_: _end_worker(worker, scratch))
-                _initialize(comm, hosts, worker_options=tuning.worker_options(worker.name, offer, scratch))
-                worker.close()
-        code = 0
-    except BaseException as error:  # noqa: BLE001 - any error on any rank ends the world
-        _log.critical("rank %d ends the world", seat.rank, exc_info=True)
-        print(f"daskmpi: rank {seat.rank} on {socket.gethostname()} failed: {error!r}", file=sys.stderr, flush=True)
-        traceback.print_exc()
-    if code:
-        comm.Abort(code)
-    _leave(comm, 0)
-
-
-def _initialize(comm: Intracomm, hosts: list[str], **options: Any) -> None:
+def _initialize(comm: KeptComm, hosts: list[str], credentials: security.Credentials | None, **options: Any) -> None:
+    import dask
     import dask_mpi
 
+    security.apply(credentials)
+    dask.config.set({"distributed.scheduler.preload": ["snakemake_executor_plugin_daskmpi.world.farewell"]})
     dask_mpi.initialize(
         exit=False,
         comm=comm,
         dashboard=False,
         dashboard_address="127.0.0.1:0",
         interface=_loopback() if len(set(hosts)) == 1 else None,
+        protocol=security.protocol_of(credentials),
         **options,
     )
+
+
+def _end_with_keeper(end: Callable[[], NoReturn]) -> None:
+    """Have this rank end at once when its keeper dies. A SIGTERM is for rank 1, which drains, or ends the world."""
+    keeper_pid = os.getppid()
+
+    def on_signal(_number: int, _: object) -> None:
+        if os.getppid() != keeper_pid:
+            end()
+
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, on_signal)
 
 
 def _loopback() -> str | None:
@@ -255,15 +244,9 @@ def _loopback() -> str | None:
     return next((name for name, them in addresses if any(a.address == "127.0.0.1" for a in them)), None)
 
 
-def _share(rank: int, hosts: list[str]) -> limits.Share:
-    """Return which of the workers of its host a rank is."""
-    everyone = [r for r, host in enumerate(hosts) if host == hosts[rank]]
-    workers = [r for r in everyone if roles.Role.of(r) is roles.Role.WORKER]
-    return limits.Share(workers.index(rank), len(workers), others=len(everyone) - len(workers))
-
-
-def _end_worker(worker: runner.Runner, scratch: str) -> None:
+def _end_rank(scratch: str, worker: runner.Runner | None = None) -> NoReturn:
     """End this rank at once; the forkserver kills the jobs when it sees the connection end."""
-    worker.close()
+    if worker is not None:
+        worker.close()
     shutil.rmtree(scratch, ignore_errors=True)
     os._exit(128 + signal.SIGTERM)

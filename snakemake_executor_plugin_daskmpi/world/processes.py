@@ -28,6 +28,17 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
+def be_killed_first(score: int) -> None:
+    """Add to this process's score in the kernel's choice when memory is short, where ``/proc`` lets it.
+
+    What it starts inherits the score. Raising it is anyone's right (``man 5 proc_pid_oom_score_adj``).
+    """
+    with contextlib.suppress(OSError, ValueError), open("/proc/self/oom_score_adj", "r+") as file:
+        score = min(1000, int(file.read()) + score)
+        file.seek(0)
+        file.write(str(score))
+
+
 def send(pid: int, number: int) -> None:
     """Send a signal to a process if it is still there."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -42,10 +53,20 @@ def send_to_group(pid: int, number: int) -> None:
         send(pid, number)
 
 
-def signal_descendants(number: int) -> None:
-    """Send a signal to all descendants of this process."""
-    for pid in _descendants_of(os.getpid()):
+def end_descendants(number: int, grace_s: float) -> None:
+    """Send a signal to all descendants of this process, and give them time to end.
+
+    For a process that ends next itself: it takes the exit codes of its children.
+    """
+    for pid in descendants_of(os.getpid()):
         send(pid, number)
+    deadline = time.monotonic() + grace_s
+    while time.monotonic() < deadline:
+        try:
+            if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG) is None:
+                time.sleep(0.002)
+        except ChildProcessError:
+            return
 
 
 def kill_descendants(keep: frozenset[int] | set[int] = frozenset()) -> None:
@@ -58,7 +79,7 @@ def kill_descendants(keep: frozenset[int] | set[int] = frozenset()) -> None:
     deadline = time.monotonic() + _UNKILLABLE_S
     while victims := [pid for pid in _children_of(os.getpid()) if pid not in keep]:
         for pid in victims:
-            for descendant in (*_descendants_of(pid), pid):
+            for descendant in (*descendants_of(pid), pid):
                 send(descendant, signal.SIGKILL)
         for pid in victims:
             with contextlib.suppress(ChildProcessError):
@@ -69,12 +90,26 @@ def kill_descendants(keep: frozenset[int] | set[int] = frozenset()) -> None:
         time.sleep(0.0005)
 
 
+def kill_family(pid: int) -> None:
+    """Kill a process with all its descendants, parents first, so that none sees a child die and goes on.
+
+    What is forked while this looks comes to whoever adopts orphans, who has to kill it.
+    """
+    for member in [pid, *descendants_of(pid)]:
+        send(member, signal.SIGKILL)
+
+
 def redirect_output(log: str) -> None:
     """Send this process's stdout and stderr to the end of a log."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+
+
+def descendants_of(pid: int) -> list[int]:
+    """Return all processes below a process, parents before their children."""
+    return [d for child in _children_of(pid) for d in (child, *descendants_of(child))]
 
 
 def _children_of(pid: int) -> list[int]:
@@ -85,11 +120,6 @@ def _children_of(pid: int) -> list[int]:
             with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children") as file:
                 children += map(int, file.read().split())
     return children
-
-
-def _descendants_of(pid: int) -> list[int]:
-    """Return all processes below a process, parents before their children."""
-    return [d for child in _children_of(pid) for d in (child, *_descendants_of(child))]
 
 
 def _prctl(option: int, value: int) -> None:

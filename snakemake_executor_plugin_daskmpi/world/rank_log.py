@@ -12,9 +12,11 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+import shlex
 import sys
 from pathlib import Path
 
+from snakemake_executor_plugin_daskmpi.errors import WorldError
 from snakemake_executor_plugin_daskmpi.world.roles import Role
 
 #: Loggers that write to the rank's log instead of the terminal on every rank.
@@ -67,12 +69,24 @@ def open_rank_log(run_dir: str) -> None:
     """Write the log from now on, and what it has kept so far, into the run's directory.
 
     On ranks that are not Snakemake, stdout and stderr go there as well: a crash's traceback and
-    what native libraries print.
+    what native libraries print. Where it cannot be opened, those keep it in memory and go on; on
+    rank 1, that the user sees, it is a WorldError.
     """
     global _file  # noqa: PLW0603 - one process has one log
     path = rank_log_path(run_dir, _name)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        if _role is Role.CLIENT:
+            raise WorldError(
+                "The logs of this run cannot be written.",
+                seen=f"{error}.",
+                next_step=f"df -h {shlex.quote(str(path.parent.parent))} shows what is free there; make room, or let "
+                "that folder be a link to one with room, and run the same command again.",
+            ) from error
+        logging.getLogger(__name__).warning("this log is kept in memory: %s", error)
+        return
     if _role is not Role.CLIENT:
         sys.stdout.flush()
         sys.stderr.flush()

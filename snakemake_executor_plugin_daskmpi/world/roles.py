@@ -34,6 +34,9 @@ MIN_RANKS = 3
 #: Set for the ranks that a launcher of ours starts, to its name, so that none of them ever launches again.
 LAUNCHED = "DASKMPI_LAUNCHED"
 
+#: Names the file into which rank 1 writes its exit code, for whoever cannot get it from a launcher.
+EXIT_CODE_FILE = "DASKMPI_EXIT_CODE_FILE"
+
 
 @dataclass(frozen=True, slots=True)
 class Seat:

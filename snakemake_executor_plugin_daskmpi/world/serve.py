@@ -1,17 +1,16 @@
-"""A scheduler or worker process of a world without MPI.
+"""A scheduler or worker process that is a program of its own, not a fork of a rank.
 
-Runs on: the machine of ``--daskmpi-launcher local``, once for the scheduler and once a worker.
-Called by: launch.local, as ``python -m …world.serve``.
+Runs on: the machine of ``--daskmpi-launcher local``, once for the scheduler and once a worker; in an MPI world, on the
+node of a lost worker that is started anew.
+Called by: launch.local and world.keeper, as ``python -m …world.serve`` with an order (world.order).
 
-The order, one JSON object, comes as argument; the scheduler answers its address on stdout. The
-end of stdin is the order to end: however the client dies, nothing of its world stays.
+The scheduler answers its address on stdout. However whoever started it dies, nothing of it stays.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -19,8 +18,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.settings import Settings
-from snakemake_executor_plugin_daskmpi.worker import environment, forkserver, limits, runner
-from snakemake_executor_plugin_daskmpi.world import rank_log, roles, tuning
+from snakemake_executor_plugin_daskmpi.worker import calls, forkserver, limits, runner
+from snakemake_executor_plugin_daskmpi.world import rank_log, roles, security, tuning
+from snakemake_executor_plugin_daskmpi.world.order import LOOPBACK, Order, credentials_from_stdin
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -30,23 +30,24 @@ _log = logging.getLogger(__name__)
 
 #: Seconds that Dask has for an orderly end once the client is gone.
 _ORDERLY_END_S = 3.0
-#: The address of everything: a world without MPI has one host.
-_HOST = "127.0.0.1"
 
 
-def main(order: dict[str, Any]) -> None:
-    """Carry out an order: ``{"rank", "scratch"}``, for a worker with ``{"address", "share", "settings"}``."""
-    role = roles.Role.of(order["rank"])
-    name = f"rank {order['rank']}"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    environment.scrub(os.environ)
+def main(order: Order) -> None:
+    """Carry out an order."""
+    role = roles.Role.of(order.rank)
+    name = f"rank {order.rank}"
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     # As in an MPI world: before Dask's threads are there.
     forked = _fork() if role is roles.Role.WORKER else None
-    tuning.apply_dask_config(order["scratch"])
+    tuning.apply_dask_config(order.scratch)
     import distributed  # noqa: F401 - makes its loggers, which are quieted next
 
     rank_log.quiet(name, role)
-    asyncio.run(_scheduler() if forked is None else _worker(name, order, *forked))
+    credentials = credentials_from_stdin()
+    security.apply(credentials)
+    protocol = security.protocol_of(credentials)
+    asyncio.run(_scheduler(protocol) if forked is None else _worker(name, order, *forked))
 
 
 def _fork() -> tuple[int, Connection]:
@@ -57,11 +58,12 @@ def _fork() -> tuple[int, Connection]:
     return forkserver.fork()
 
 
-async def _scheduler() -> None:
+async def _scheduler(protocol: str) -> None:
     from distributed import Scheduler
 
     async def serve() -> None:
-        async with Scheduler(host=_HOST, dashboard=False, dashboard_address=f"{_HOST}:0") as scheduler:
+        http = f"{LOOPBACK}:0"
+        async with Scheduler(host=LOOPBACK, protocol=protocol, dashboard=False, dashboard_address=http) as scheduler:
             print(scheduler.address, flush=True)
             await scheduler.finished()
 
@@ -69,17 +71,17 @@ async def _scheduler() -> None:
         os._exit(1)
 
 
-async def _worker(name: str, order: dict[str, Any], forkserver_pid: int, connection: Connection) -> None:
+async def _worker(name: str, order: Order, forkserver_pid: int, connection: Connection) -> None:
     from distributed import Worker
 
-    offer = limits.offer_of(Settings(**order["settings"]), os.environ, limits.Share(*order["share"]))
+    offer = limits.offer_of(Settings(**order.settings), os.environ, limits.Share(*order.share), order.cores)
     ours = runner.Runner(name, offer, connection, forkserver_pid)
-    runner.install(ours)
+    calls.install(ours)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end_now, ours)
 
     async def serve() -> None:
-        options = tuning.worker_options(name, offer, order["scratch"])
-        async with Worker(order["address"], host=_HOST, dashboard=False, **options) as worker:
+        options = tuning.worker_options(name, offer, order.scratch)
+        async with Worker(order.address, host=order.host, dashboard=False, **options) as worker:
             await worker.finished()
 
     orderly = await _until_abandoned(serve())
@@ -125,4 +127,4 @@ def _end_now(worker: runner.Runner) -> None:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    main(Order.read(sys.argv[1]))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness import require, wait_until
+from killing import WAITING
 from mpis import MPIS
 
 if TYPE_CHECKING:
@@ -32,16 +34,6 @@ SNAKEFILE = """
         input: expand("out/{n}.txt", n=range(12))
         output: "count.txt"
         shell: "cat {input} | wc -l > {output}"
-"""
-
-#: A job on each of two workers that waits for a file.
-WAITING = """
-    rule all:
-        input: "out/0.txt", "out/1.txt"
-
-    rule wait:
-        output: "out/{n}.txt"
-        shell: "touch started.{wildcards.n}; while [ ! -e go ]; do sleep 0.05; done; touch {output}"
 """
 
 
@@ -128,31 +120,6 @@ def test_the_mpiexec_of_another_mpi_library_is_found_out(workflow: Workflow):
     assert not workflow.has("out")
 
 
-@pytest.mark.parametrize(("rank", "what"), [(0, "scheduler"), (1, "client"), (2, "worker")])
-def test_a_killed_rank_ends_the_world(workflow: Workflow, rank: int, what: str):  # noqa: ARG001 - for the test's name
-    workflow.write("Snakefile", WAITING)
-    run = workflow.start(launcher="mpich")
-    workflow.wait_for("started.0", "started.1", run=run)
-    workflow.rank(rank).kill()
-    workflow.killed = True
-    assert run.wait(20) != 0
-    workflow.assert_nothing_left()
-    workflow.run("--unlock", launcher="auto")
-
-
-def test_a_killed_snakemake_on_rank_1_ends_the_world(workflow: Workflow):
-    workflow.write("Snakefile", WAITING)
-    run = workflow.start(launcher="mpich")
-    workflow.wait_for("started.0", "started.1", run=run)
-    # The rank's own process only keeps its place in MPI; Snakemake is a fork of it.
-    (snakemake,) = workflow.rank(1).children()
-    snakemake.kill()
-    workflow.killed = True
-    assert run.wait(20) != 0
-    workflow.assert_nothing_left()
-    workflow.run("--unlock", launcher="auto")
-
-
 @pytest.mark.parametrize("launcher", ["local", "mpich"])
 def test_a_run_leaves_nothing_where_temporary_files_go(workflow: Workflow, launcher: str):
     workflow.write("Snakefile", SNAKEFILE)
@@ -187,3 +154,27 @@ def test_a_world_needs_no_home_and_no_terminal(workflow: Workflow):
     run.ends_with(0)
     wait_until(lambda: not workflow.processes(), on_timeout=lambda: run.text, timeout_s=10)
     assert os.listdir(workflow.folder / "out")
+
+
+def test_an_alarm_set_before_the_ranks_part_is_rank_ones_alone(workflow: Workflow):
+    # As a test runner does that limits the time of a test, in whose process each rank enters the world.
+    program = """
+        import signal, sys, time
+
+        signal.signal(signal.SIGALRM, lambda *_: print("an alarm", flush=True))
+        signal.setitimer(signal.ITIMER_REAL, 2)
+        from snakemake_executor_plugin_daskmpi import ExecutorSettings
+
+        ExecutorSettings()
+        deadline = time.monotonic() + 60
+        while signal.getitimer(signal.ITIMER_REAL)[0] and time.monotonic() < deadline:
+            signal.sigtimedwait([signal.SIGUSR2], 0.1)
+        print("rank 1 goes on", flush=True)
+    """
+    require("mpich")
+    workflow.write("program.py", program)
+    command = [str(MPIS["mpich"].mpiexec), "-n", "3", sys.executable, "program.py"]
+    run = workflow.start_command(command, {**workflow.environ(), **MPIS["mpich"].environ})
+    run.ends_with(0)
+    assert run.text.count("an alarm") == 1, run.text
+    assert run.text.count("rank 1 goes on") == 1

@@ -8,7 +8,7 @@ from environments import RANKS, SRUN_PMIX
 from snakemake_executor_plugin_daskmpi.errors import WorldError
 from snakemake_executor_plugin_daskmpi.settings import Settings
 from snakemake_executor_plugin_daskmpi.worker.environment import is_rank_variable
-from snakemake_executor_plugin_daskmpi.worker.limits import Share
+from snakemake_executor_plugin_daskmpi.worker.limits import Share, share_of
 from snakemake_executor_plugin_daskmpi.world import bootstrap
 
 
@@ -45,5 +45,5 @@ def test_a_world_that_srun_made_too_small_is_refused(alone):
 
 def test_workers_share_their_host_with_other_workers_only():
     hosts = ["a", "a", "a", "b", "b", "b"]
-    shares = [bootstrap._share(rank, hosts) for rank in range(2, 6)]
+    shares = [share_of(rank, hosts) for rank in range(2, 6)]
     assert shares == [Share(0, 1, others=2), Share(0, 3), Share(1, 3), Share(2, 3)]

@@ -1,0 +1,291 @@
+"""The keeper of a rank: the process that the launcher started, and that is the rank to MPI.
+
+Runs on: every rank of an MPI world.
+Called by: world.bootstrap.
+
+The rank's work is done by a child of it. So nothing that runs jobs descends from an MPI process, and a child that dies,
+killed by the kernel for its memory perhaps, is no lost rank to MPI and the launcher: the others go on, and the exit
+code stays Snakemake's. MPI serves to meet and to broadcast. It is finalised on all ranks as soon as the world stands:
+a keeper that is lost later, with its node perhaps, is missed by none of the others.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from urllib.parse import urlsplit
+
+from snakemake_executor_plugin_daskmpi.worker import limits
+from snakemake_executor_plugin_daskmpi.world import meeting, order, processes, roles, security, tuning
+from snakemake_executor_plugin_daskmpi.world.order import LOOPBACK, Order
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from mpi4py.MPI import Intracomm
+
+    from snakemake_executor_plugin_daskmpi.settings import Settings
+
+#: Seconds between two looks whether all ranks have come to the same point.
+_LOOK_S = 0.002
+#: Seconds between two looks whether the launcher's process above this one is there.
+_LOOK_UP_S = 0.5
+#: Seconds that a scheduler has to end by itself when rank 1 has left, and then on our word.
+_BY_ITSELF_S, _ON_ORDER_S = 3.0, 20.0
+
+#: What a launcher or a user sends to end or to steer a run.
+_STEERING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
+
+
+class KeeperGoneError(Exception):
+    """The world did not form; the first rank says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptComm:
+    """MPI's communicator for the child, which must not hold MPI: its keeper makes the calls.
+
+    Each call raises a KeeperGoneError if the keeper has gone.
+    """
+
+    seat: roles.Seat
+    connection: Connection
+
+    def Get_rank(self) -> int:  # noqa: N802 - as mpi4py has it, for dask-mpi
+        """Return the rank."""
+        return self.seat.rank
+
+    def Get_size(self) -> int:  # noqa: N802
+        """Return the number of ranks."""
+        return self.seat.size
+
+    def allgather(self, item: Any) -> list[Any]:
+        """Return what all ranks gave, by rank."""
+        return list(self._call("allgather", item))
+
+    def bcast(self, item: Any, root: int = 0) -> Any:
+        """Return what one rank gave."""
+        return self._call("bcast", item, root)
+
+    def Barrier(self) -> None:  # noqa: N802
+        """Wait for all ranks. The last call: after it, there is no MPI any more."""
+        self._call("Barrier")
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        try:
+            self.connection.send((name, arguments))
+            return self.connection.recv()
+        except (EOFError, ConnectionError):
+            raise KeeperGoneError from None
+
+
+def keep(settings: Settings, seat: roles.Seat, child: int, connection: Connection, scratch: str | None) -> NoReturn:
+    """Be a rank to MPI for a child, and end with rank 1's exit code, or 0 on the other ranks.
+
+    Parameters
+    ----------
+    scratch
+        Folder of the child, which goes with this process: the child may be killed.
+
+    Raises
+    ------
+    WorldError
+        On the first rank only, if the ranks cannot form a world.
+    """
+    charge = _Charge(child, scratch)
+    threading.Thread(target=_end_without, args=(os.getppid(), charge), daemon=True).start()
+    try:
+        code = _keep(settings, seat, charge, connection)
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+    _leave(code)
+
+
+def _keep(settings: Settings, seat: roles.Seat, charge: _Charge, connection: Connection) -> int:
+    """Return the exit code of this rank when its part is over."""
+    _pass_signals_on(seat, charge)
+    comm = meeting.meet(seat, settings)
+    # MPICH has taken SIGUSR1 for itself.
+    _pass_signals_on(seat, charge)
+    try:
+        world = _make_calls(comm, connection)
+    except (EOFError, ConnectionError):
+        # The child has printed why.
+        comm.Abort(_exit_code_of(charge.pid) or 1)
+    _pass_signals_on(seat, charge)
+    code = _exit_code_of(charge.pid)
+    if seat.role is roles.Role.CLIENT:
+        _write_down(code)
+        _see_the_end(world.address, world.credentials)
+        return code
+    n_times = (settings.respawn or 0) if seat.role is roles.Role.WORKER else 0
+    while code and n_times and _listens(world.address):
+        n_times -= 1
+        code = _serve_anew(settings, seat, charge, world)
+    return 0
+
+
+class _Met(NamedTuple):
+    """What the ranks have told each other: the answers of the child's first calls."""
+
+    hosts: list[str]
+    credentials: security.Credentials | None
+    address: str
+
+
+@dataclass(slots=True)
+class _Charge:
+    """Whom this keeper keeps the place for at the moment."""
+
+    pid: int
+    #: Its folder; None for rank 1, which needs none.
+    scratch: str | None
+
+
+def _pass_signals_on(seat: roles.Seat, charge: _Charge) -> None:
+    """Give the child what mpiexec sends to this process alone; Slurm's signals reach all processes of a step."""
+
+    def pass_on(number: int, _: object) -> None:
+        if seat.said_by != "srun":
+            processes.send(charge.pid, number)
+
+    for number in _STEERING:
+        signal.signal(number, pass_on)
+
+
+def _end_without(launcher: int, charge: _Charge) -> None:
+    """End this rank when the process that started it is gone.
+
+    A launcher that is killed takes its ranks along, but not if only the part of it that sits on this node is: then the
+    run would go on out of sight, and hold the lock. A look now and then, since the signal for a parent's death comes
+    with the end of the thread that has started us.
+    """
+    while os.getppid() == launcher:
+        time.sleep(_LOOK_UP_S)
+    processes.send(charge.pid, signal.SIGKILL)
+    if charge.scratch is not None:
+        shutil.rmtree(charge.scratch, ignore_errors=True)
+    os._exit(128 + signal.SIGKILL)
+
+
+def _make_calls(comm: Intracomm, connection: Connection) -> _Met:
+    """Make the child's calls of MPI up to its barrier, finalise MPI, and return what was said.
+
+    Raises
+    ------
+    EOFError
+        If the child ends before.
+    """
+    from mpi4py import MPI
+
+    answers, name = [], ""
+    while name != "Barrier":
+        name, arguments = connection.recv()
+        # Collective calls of MPI wait with all the power of a core, which the ranks that are waited for need.
+        all_are_here = comm.Ibarrier()
+        while not all_are_here.Test():
+            time.sleep(_LOOK_S)
+        answers.append(getattr(comm, name)(*arguments))
+        if name == "Barrier":
+            MPI.Finalize()
+        connection.send(answers[-1])
+    return _Met(*answers[:3])
+
+
+def _exit_code_of(child: int) -> int:
+    """Wait for the end of a child and return its exit code as a shell has it."""
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _serve_anew(settings: Settings, seat: roles.Seat, charge: _Charge, world: _Met) -> int:
+    """Start a worker in place of one that was lost, as a program of its own, and return its exit code when it ends.
+
+    This process has held MPI, so it must not fork one.
+    """
+    share = limits.share_of(seat.rank, world.hosts)
+    told = Order(
+        rank=seat.rank,
+        scratch=charge.scratch or tempfile.gettempdir(),
+        host=LOOPBACK if len(set(world.hosts)) == 1 else None,
+        address=world.address,
+        share=(share.index, share.of, share.others),
+        settings=dataclasses.asdict(settings),
+    )
+    process = order.start(told, world.credentials, os.environ)
+    charge.pid = process.pid
+    return process.wait()
+
+
+def _write_down(code: int) -> None:
+    """Leave the exit code where a batch script looks for it: its launcher tells that of a lost rank instead."""
+    if file := os.environ.get(roles.EXIT_CODE_FILE):
+        draft = Path(f"{file}.{os.getpid()}")
+        with suppress(OSError):
+            draft.write_text(f"{code}\n")
+            draft.replace(file)
+
+
+def _see_the_end(address: str, credentials: security.Credentials | None) -> None:
+    """Return when the scheduler, and so the world, has ended; tell it to if it does not by itself.
+
+    Some launchers kill all other ranks when one has ended with an error, and these have something to clean up.
+    """
+    began, told = time.monotonic(), False
+    time.sleep(0.05)
+    while _listens(address):
+        waited = time.monotonic() - began
+        if waited > _BY_ITSELF_S + _ON_ORDER_S:
+            return
+        if waited > _BY_ITSELF_S and not told:
+            told = True
+            threading.Thread(target=_order_to_end, args=(address, credentials), daemon=True).start()
+        time.sleep(min(0.5, 0.01 + waited / 4))
+
+
+def _listens(address: str) -> bool:
+    """Say whether anyone takes connections at a Dask address."""
+    place = urlsplit(address)
+    with suppress(OSError), socket.create_connection((place.hostname or "", place.port or 0), timeout=2):
+        return True
+    return False
+
+
+def _order_to_end(address: str, credentials: security.Credentials | None) -> None:
+    """Tell a scheduler that rank 1 died before it could speak to it."""
+    tuning.apply_dask_config()
+    security.apply(credentials)
+    import dask
+    import dask_mpi
+
+    logging.disable()
+    dask.config.set(scheduler_address=address)
+    with suppress(Exception):
+        dask_mpi.send_close_signal()
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process, without the exit handlers of whoever called us.
+
+    Not sys.exit: our caller (a test runner, a user's script) goes on only on rank 1. And not os._exit: MPICH 5 leaves
+    mpiexec in a C exit handler, and a rank that skips it counts as killed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ctypes.CDLL(None).exit(code)
+    raise AssertionError  # not reached
