@@ -7,12 +7,12 @@ Called by: executor, placement, worker.limits.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 #: Names under which rules ask for GPUs, in the order in which they are looked up.
 GPU_RESOURCE_NAMES = ("gpu", "gpus", "nvidia_gpu")
@@ -49,6 +49,8 @@ class JobResources:
     tasks: int = 1
     #: Whether the tasks may lie on several workers: ``srun`` starts them.
     spans: bool = False
+    #: What counts against ``--cores`` where that is more than its cores: it asked for more than there was found to be.
+    counted_cores: int = field(default=0, repr=False)
 
     @classmethod
     def of(cls, resources: Mapping[str, object]) -> JobResources:
@@ -147,6 +149,8 @@ class Steering:
         return "-".join(part for text in asked if (part := re.sub(r"[^\w.]+", "-", text).strip("-")))
 
 
+#: What a job asks for at most, whatever its rule says: ``float("inf")`` has to be a number, too.
+_MOST = 2**62
 #: Offered where the user does not say how much scratch space a worker has: more than anyone asks.
 UNLIMITED_DISK_MB = 2**53
 
@@ -163,6 +167,8 @@ class WorkerResources:
     disk_mb: int
     #: Ids of its GPUs, as ``CUDA_VISIBLE_DEVICES`` writes them (numbers or UUIDs).
     gpus: tuple[str, ...] = ()
+    #: Which of these were only guessed, by the names of :func:`shortfalls`: neither the user nor Slurm said so.
+    guessed: tuple[str, ...] = ()
     #: Components whose jobs it takes, "" standing for jobs that ask for none; None if it takes all.
     components: tuple[str, ...] | None = None
 
@@ -204,6 +210,49 @@ def fits(job: JobResources, worker: WorkerResources) -> bool:
     return serves(worker, job.component) and not shortfalls(job, worker)
 
 
+def shrunk(wish: JobResources, floor: JobResources, offers: Iterable[WorkerResources]) -> JobResources:
+    """Return as much of a wish, but no less than a floor, as the best worker offers; the floor if none holds even that.
+
+    A group of jobs wishes that all of them run at the same time, and is content with the largest of them. A job that
+    asks for more than was guessed to be there gets all of that, as with Snakemake's local executor.
+
+    >>> offer = WorkerResources(cores=(0, 1, 2, 3), mem_mb=4000, disk_mb=10)
+    >>> shrunk(JobResources(cores=16, mem_mb=3200), JobResources(cores=1, mem_mb=200), [offer]).cores
+    4
+    >>> shrunk(JobResources(cores=8), JobResources(cores=8), [replace(offer, guessed=("threads",))]).cores
+    4
+    """
+    best, best_rank = floor, (-9, 0, 0, 0)
+    for offer in offers:
+        short = [name for name, _, _ in shortfalls(floor, offer)]
+        if not serves(offer, floor.component) or not set(short).issubset(offer.guessed):
+            continue
+        within = replace(
+            wish,
+            cores=_clamped(wish.cores, floor.cores, len(offer.cores), guessed="threads" in short),
+            mem_mb=_clamped(wish.mem_mb, floor.mem_mb, offer.mem_mb, guessed="mem_mb" in short),
+            disk_mb=_clamped(wish.disk_mb, floor.disk_mb, offer.disk_mb, guessed=False),
+            gpus=_clamped(wish.gpus, floor.gpus, len(offer.gpus), guessed="gpu" in short),
+            counted_cores=floor.cores if "threads" in short else 0,
+        )
+        rank = (-len(short), within.cores, within.mem_mb, within.gpus)
+        if rank > best_rank:
+            best, best_rank = within, rank
+    return best
+
+
+def _clamped(wish: int, floor: int, offered: int, *, guessed: bool) -> int:
+    """Return a wish or as much as is offered, but no less than a floor unless the offer is guessed."""
+    return offered if guessed else max(floor, min(wish, offered))
+
+
 def _number(value: object) -> int:
-    """Return a resource value as a whole number, 0 where it is not one (yet)."""
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+    """Return a resource value as a whole number that can be asked for, 0 where it is not one (yet).
+
+    >>> [_number(value) for value in (3, 2.7, -1, "<TBD>", True, float("nan"))]
+    [3, 2, 0, 0, 0, 0]
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        return 0
+    # More than anyone has, so that it is refused.
+    return int(min(value, _MOST))

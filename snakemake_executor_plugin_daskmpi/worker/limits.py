@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from snakemake_executor_plugin_daskmpi.resources import UNLIMITED_DISK_MB, WorkerResources
+from snakemake_executor_plugin_daskmpi.worker.cgroup import Cgroup
 from snakemake_executor_plugin_daskmpi.world import roles
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.settings import Settings
 
 _T = TypeVar("_T")
+
+#: Environment variables that name the GPUs that a process may use, in the order in which they are looked up.
+_GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS")
 
 #: Part of a host's or cgroup's memory that its workers offer together; the rest is for the
 #: ranks themselves, rank 0 and 1, and the system.
@@ -56,9 +59,26 @@ class Share:
         return list(things[first : first + each + (self.index < more)])
 
 
-def offer_of(settings: Settings, environ: Mapping[str, str], share: Share) -> WorkerResources:
-    """Return what the worker in this process offers."""
+def share_of(rank: int, hosts: Sequence[str]) -> Share:
+    """Return which of the workers of its host a rank is, given the hosts of all ranks."""
+    everyone = [r for r, host in enumerate(hosts) if host == hosts[rank]]
+    workers = [r for r in everyone if roles.Role.of(r) is roles.Role.WORKER]
+    return Share(workers.index(rank), len(workers), others=len(everyone) - len(workers))
+
+
+def offer_of(
+    settings: Settings, environ: Mapping[str, str], share: Share, host_cores: int | None = None
+) -> WorkerResources:
+    """Return what the worker in this process offers.
+
+    Parameters
+    ----------
+    host_cores
+        How many cores the workers of this host offer together if the user said so (``--cores``).
+    """
     affinity = sorted(os.sched_getaffinity(0))
+    if host_cores is not None:
+        affinity = [*affinity, *range(max(affinity) + 1, max(affinity) + 1 + host_cores)][:host_cores]
     component = roles.own_component(environ) if roles.in_step(environ) else None
     return WorkerResources(
         cores=cores_of(settings.cores, environ, affinity, share),
@@ -66,8 +86,23 @@ def offer_of(settings: Settings, environ: Mapping[str, str], share: Share) -> Wo
         or memory_mb(environ, len(cores_of(None, environ, affinity, share)), host_memory_mb(), share),
         disk_mb=UNLIMITED_DISK_MB if settings.disk_mb is None else settings.disk_mb,
         gpus=gpus_of(settings.gpus, environ, share),
+        guessed=guessed(settings, environ),
         components=roles.served_components(settings.components, component),
     )
+
+
+def guessed(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return which resources of a worker nobody has told us: neither the user nor Slurm.
+
+    >>> from types import SimpleNamespace
+    >>> guessed(SimpleNamespace(cores=4, mem_mb=None, gpus=None), {"CUDA_VISIBLE_DEVICES": "0"})
+    ('mem_mb',)
+    """
+    if _on_node(environ):
+        return ()
+    told = {"threads": settings.cores, "mem_mb": settings.mem_mb, "gpu": settings.gpus}
+    named = [*told] if not any(name in environ for name in _GPU_VARIABLES) else ["threads", "mem_mb"]
+    return tuple(name for name in named if told[name] is None)
 
 
 def cores_of(asked: int | None, environ: Mapping[str, str], affinity: list[int], share: Share) -> tuple[int, ...]:
@@ -130,16 +165,9 @@ def host_memory_mb() -> int:
     """Return the memory that this process's cgroup, else its host, has in MB."""
     import psutil
 
-    total: int = psutil.virtual_memory().total
-    limits = [total]
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            text = Path(file).read_text().strip()
-        except OSError:
-            continue
-        if text.isdigit():
-            limits.append(int(text))
-    return min(limits) // 1_000_000
+    host_mb = int(psutil.virtual_memory().total) // 1_000_000
+    limit = Cgroup.own().limit()
+    return host_mb if limit is None else min(host_mb, limit[0])
 
 
 def gpus_of(asked: str | None, environ: Mapping[str, str], share: Share) -> tuple[str, ...]:
@@ -153,7 +181,7 @@ def gpus_of(asked: str | None, environ: Mapping[str, str], share: Share) -> tupl
     """
     if asked is not None:
         return _ids(asked)
-    for name in ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS"):
+    for name in _GPU_VARIABLES:
         if name in environ:
             ids = _ids(environ[name])
             if roles.in_step(environ) and roles.slurm_value(environ, "SLURM_GPUS_PER_TASK") is not None:

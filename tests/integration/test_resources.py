@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -165,3 +165,69 @@ def test_a_rule_may_set_its_own_number_of_openmp_threads(workflow: Workflow):
     workflow.write("Snakefile", "rule all:\n    output: 'a'\n    shell: 'OMP_NUM_THREADS=3; env | grep OMP_ > a'\n")
     workflow.start().ends_with(0)
     assert "OMP_NUM_THREADS=3\n" in workflow.read("a")
+
+
+def test_cores_limits_all_workers_together(workflow: Workflow):
+    snakefile = """
+        import time
+
+        rule all:
+            input: expand("{n}.txt", n=range(8))
+
+        rule one:
+            output: "{n}.txt"
+            threads: lambda wildcards: int(wildcards.n) % 2 + 1
+            resources: mem_mb=10
+            run:
+                start = time.monotonic()
+                time.sleep(0.2)
+                with open(output[0], "w") as file:
+                    print(threads, start, time.monotonic(), file=file)
+    """
+    workflow.write("Snakefile", snakefile)
+    run = workflow.start("--cores", "3", "--daskmpi-cores", "4", "--daskmpi-workers", "2")
+    run.ends_with(0)
+    jobs = [tuple(map(float, workflow.read(f"{n}.txt").split())) for n in range(8)]
+    changes = [(start, cores) for cores, start, _ in jobs] + [(end, -cores) for cores, _, end in jobs]
+    assert max(accumulate(change for _, change in sorted(changes))) == 3
+    assert "jobs take at most 3 cores at a time (--cores)" in run.text
+
+
+def test_a_job_that_asks_for_more_than_this_machine_was_found_to_have_runs_alone_with_a_line(workflow: Workflow):
+    snakefile = """
+        rule all:
+            input: "large.txt", "group.txt"
+
+        rule large:
+            output: "large.txt"
+            threads: 1000
+            resources: mem_mb=10**9, gpu=3
+            shell: "echo {threads} {resources.mem_mb} {resources.gpu} > {output}"
+
+        rule first:
+            output: "first.txt"
+            group: "g"
+            threads: 999
+            shell: "touch {output}"
+
+        rule second:
+            input: "first.txt"
+            output: "group.txt"
+            group: "g"
+            resources: mem_mb=10**9
+            shell: "touch {output}"
+    """
+    workflow.write("Snakefile", snakefile)
+    run = workflow.start()
+    run.ends_with(0)
+    assert workflow.read("large.txt") == "1000 1000000000 3\n"
+    for name, flag in {"threads": "--daskmpi-cores", "mem_mb": "--daskmpi-mem-mb", "gpu": "--daskmpi-gpus"}.items():
+        assert len([line for line in run.text.splitlines() if f"asks for {name}=" in line and flag in line]) == 1
+
+
+def test_cores_says_how_many_a_local_world_has(workflow: Workflow):
+    workflow.write("Snakefile", "rule all:\n    output: 'a'\n    threads: 1000\n    shell: 'echo {threads} > a'\n")
+    run = workflow.start("--cores", "7")
+    run.ends_with(0)
+    assert workflow.read("a") == "7\n"
+    assert "1 worker with 7 cores" in run.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from snakemake_executor_plugin_daskmpi.resources import (
@@ -11,6 +13,7 @@ from snakemake_executor_plugin_daskmpi.resources import (
     fits,
     foreign_resources,
     shortfalls,
+    shrunk,
 )
 
 
@@ -82,3 +85,30 @@ def test_resources_that_steer_other_executors_are_told_from_those_that_act_here(
 )
 def test_the_tasks_of_an_mpi_program_multiply_its_cores(resources, asked):
     assert JobResources.of(resources) == asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "guessed", "given"),
+    [
+        (JobResources(cores=8), (), JobResources(cores=8)),
+        (JobResources(cores=8), ("threads",), JobResources(cores=4)),
+        (JobResources(cores=8, mem_mb=9000), ("threads",), JobResources(cores=8, mem_mb=9000)),
+        (JobResources(cores=8, mem_mb=9000, gpus=1), ("threads", "mem_mb", "gpu"), JobResources(cores=4, mem_mb=4000)),
+        (JobResources(cores=2, mem_mb=100), ("threads", "mem_mb", "gpu"), JobResources(cores=2, mem_mb=100)),
+        (JobResources(cores=1, disk_mb=99), ("threads", "mem_mb", "gpu"), JobResources(cores=1, disk_mb=99)),
+    ],
+)
+def test_a_job_that_asks_for_more_than_was_guessed_to_be_there_gets_all_of_it(asked, guessed, given):
+    offer = WorkerResources(cores=(0, 1, 2, 3), mem_mb=4000, disk_mb=10, guessed=guessed)
+    got = shrunk(asked, asked, [offer])
+    assert replace(got, counted_cores=0) == given
+    assert got.counted_cores == (asked.cores if got.cores < asked.cores else 0), "--cores counts what it asked for"
+
+
+def test_a_group_gets_as_much_as_the_largest_worker_has():
+    small = WorkerResources(cores=(0, 1), mem_mb=9000, disk_mb=10)
+    large = WorkerResources(cores=(0, 1, 2, 3), mem_mb=4000, disk_mb=10)
+    wish, floor = JobResources(cores=16, mem_mb=16000), JobResources(cores=2, mem_mb=1000)
+    assert shrunk(wish, floor, [small, large]) == JobResources(cores=4, mem_mb=4000)
+    assert shrunk(wish, replace(floor, mem_mb=5000), [small, large]) == JobResources(cores=2, mem_mb=9000)
+    assert shrunk(wish, replace(floor, cores=5), [small, large]) == replace(floor, cores=5), "to be refused"
