@@ -14,7 +14,7 @@ from snakemake_executor_plugin_daskmpi.resources import mpi_program
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from snakemake_executor_plugin_daskmpi.placement.placement import Assignment
+    from snakemake_executor_plugin_daskmpi.placement.assignment import Assignment
     from snakemake_executor_plugin_daskmpi.resources import JobResources
 
 
@@ -41,6 +41,8 @@ def grant_of(
     return Grant(
         cores=assignment.cores,
         gpus=assignment.gpus,
+        mem_mb=request.mem_mb,
+        disk_mb=request.disk_mb,
         tasks=request.tasks,
         cores_per_task=request.cores // request.tasks,
         nodes=nodes,

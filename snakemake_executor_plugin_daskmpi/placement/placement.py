@@ -23,13 +23,15 @@ from all of them at once, and ages to reservations on all of them at once. It gi
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.placement.assignment import Assignment
 from snakemake_executor_plugin_daskmpi.placement.capacity import Capacity
 from snakemake_executor_plugin_daskmpi.placement.fleet import Fleet
+from snakemake_executor_plugin_daskmpi.placement.limit import CoreLimit
 from snakemake_executor_plugin_daskmpi.placement.reservations import Reservations
 from snakemake_executor_plugin_daskmpi.placement.shelves import Rank, Shape, Shelf, Shelves
 from snakemake_executor_plugin_daskmpi.placement.spread import Parts, spread_of, tasks_on
@@ -44,20 +46,6 @@ if TYPE_CHECKING:
 _Try = tuple[Rank, int, Shape, list[Capacity]]
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """One job that starts now."""
-
-    key: str
-    #: Name of the worker that runs its body.
-    worker: str
-    #: Ids of the cores and GPUs of that worker that are the job's own until it is released.
-    cores: tuple[int, ...]
-    gpus: tuple[str, ...]
-    #: Workers that share its MPI tasks, with the number of tasks of each, this worker first; empty if none but it.
-    shared: tuple[tuple[str, int], ...] = ()
-
-
 class Placement:
     """The queue of waiting jobs, and what is free on each worker.
 
@@ -67,9 +55,12 @@ class Placement:
         How many jobs of lower rank may start while a job fits nowhere before a worker is reserved for it. Simulated
         on 3 workers of 4 cores: 8 costs 1 to 1.5 % of the makespan of a load that is queued at once, 32 nothing; in
         a stream of small jobs, one that needs a whole worker waits 0.15 to 0.56 times as long with 32 as without.
+    max_cores : int, optional
+        How many cores all jobs together may take.
     """
 
-    def __init__(self, *, patience: int = 32) -> None:
+    def __init__(self, *, patience: int = 32, max_cores: int | None = None) -> None:
+        self._limit = CoreLimit(max_cores)
         self._patience = patience
         self._fleet = Fleet()
         self._waiting = Shelves()
@@ -119,11 +110,13 @@ class Placement:
         for key, workers in list(self._running.items()):
             if workers[0] is worker:
                 keys.append(key)
+                if key not in self._successors.values():
+                    self._limit.give_back(self._placed_as[key][1])
                 del self._running[key], self._placed_as[key]
-                self._successors.pop(key, None)
                 self._end(key, workers[1:])
             elif worker in workers:
                 self._running[key] = tuple(other for other in workers if other is not worker)
+        self._successors = {key: behind for key, behind in self._successors.items() if key in self._running}
         self._freed.pop(name, None)
         self._waiting.measure(self._fleet.most)
         return keys
@@ -146,9 +139,9 @@ class Placement:
     def release(self, key: str) -> None:
         """Free what a placed job had. No effect if the key is not placed, or its worker was removed."""
         workers, successor = self._running.pop(key, ()), self._successors.pop(key, None)
-        self._placed_as.pop(key, None)
         if not workers:
             return
+        _, request, _ = self._placed_as.pop(key)
         if key not in workers[0].running:
             # A successor that ended before its turn: the one behind it moves up.
             before = next(k for k, its_successor in self._successors.items() if its_successor == key)
@@ -158,6 +151,7 @@ class Placement:
         elif successor is not None:
             workers[0].hand_over(key, successor)
         else:
+            self._limit.give_back(request)
             self._end(key, workers)
 
     def successor(self, key: str) -> Assignment | None:
@@ -243,6 +237,8 @@ class Placement:
 
     def _parts(self, shape: Shape, workers: list[Capacity]) -> Parts:
         """Return what the next job of a shape can take now, of which of some workers; nothing if it has to wait."""
+        if not self._limit.allows(shape, self._waiting):
+            return []
         best = self._best(shape, workers)
         if best is not None:
             return [(best, shape.needs)]
@@ -277,6 +273,7 @@ class Placement:
         self._waiting.take(key)
         (cores, gpus), *_ = [worker.start(key, needs) for worker, needs in parts]
         self._running[key] = workers = tuple(worker for worker, _ in parts)
+        self._limit.take(shape.request)
         shared = tasks_on(shape.request, parts) if len(workers) > 1 else ()
         assignment = Assignment(key, parts[0][0].name, cores, gpus, shared)
         self._placed_as[key] = (shape.priority, shape.request, assignment)
@@ -286,8 +283,9 @@ class Placement:
         """Reserve what the first shape of each shelf that aged needs, those of the highest rank first."""
         for shape in self._waiting.aged(self._patience):
             wide = self._fleet.needs_several(shape.request)
-            workers = self._fleet.serving(shape.request.component)
-            self._free(self._reservations.reserve(shape, workers, wide=wide))
+            freed = self._reservations.reserve(shape, self._fleet.serving(shape.request.component), wide=wide)
+            if freed:  # else, with a limit of cores, everything would be looked at again, for ever
+                self._free(freed)
 
     def _end(self, key: str, workers: tuple[Capacity, ...]) -> None:
         """Let workers have back what they gave to a job."""
@@ -297,4 +295,6 @@ class Placement:
 
     def _free(self, workers: Iterable[Capacity]) -> None:
         """Note that workers may have more room than at the end of the last pass."""
+        if self._limit.is_set:
+            workers = self._fleet.workers.values()
         self._freed.update((worker.name, worker) for worker in workers)

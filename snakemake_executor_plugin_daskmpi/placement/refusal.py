@@ -1,7 +1,7 @@
 """Why no worker could ever hold a job, and what to change.
 
 Runs on: rank 1. Pure.
-Called by: fleet.
+Called by: fleet, dispatch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from snakemake_executor_plugin_daskmpi.resources import serves, shortfalls
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from snakemake_executor_plugin_daskmpi.deadline import Deadline
     from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
 #: What to change, by the names that resources.shortfalls gives.
@@ -86,6 +87,18 @@ def refusal_of(request: JobResources, offers: Sequence[WorkerResources], togethe
         if not request.spans:
             steps.append('lower its tasks, or in a Slurm step let several workers share them: mpi="srun"')
     return Refusal(f"No worker can ever hold a job with {asks}.", f"{seen}.", f"{'; '.join(steps)}.")
+
+
+def too_long_for(runtime_min: int | None, deadline: Deadline) -> Refusal | None:
+    """Return why a job could not end in a whole allocation like this one; None if it could, or does not say."""
+    if runtime_min is None or runtime_min <= deadline.most_min:
+        return None
+    return Refusal(
+        f"No allocation like this one is long enough for a job with runtime={runtime_min} (minutes).",
+        f"this one takes {deadline.length_s / 60:.1f} minutes in all, as {deadline.said_by} says, "
+        f"and leaves {deadline.most_min:.1f} to jobs.",
+        "a longer one (--daskmpi-walltime, sbatch --time), or lower the rule's runtime if it takes less.",
+    )
 
 
 def _unknown_component(component: str, offers: Sequence[WorkerResources]) -> Refusal:

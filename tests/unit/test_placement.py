@@ -1,15 +1,13 @@
-"""Placement: what it promises of every assignment, of the order, of ageing, and of refusals."""
+"""Placement: what it promises of the order, of ageing, and of refusals, by examples."""
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
-from snakemake_executor_plugin_daskmpi.placement.placement import Assignment, Placement
-from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources, fits
+from snakemake_executor_plugin_daskmpi.placement.assignment import Assignment
+from snakemake_executor_plugin_daskmpi.placement.placement import Placement
+from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
-SEEDS = range(8)
 FOUR_CORES = WorkerResources(cores=(0, 1, 2, 3), mem_mb=12000, disk_mb=50000)
 GPU_WORKER = WorkerResources(cores=tuple(range(8)), mem_mb=32000, disk_mb=50000, gpus=("GPU-a", "GPU-b"))
 
@@ -24,102 +22,6 @@ def placement_of(*offers: WorkerResources, patience: int = 32) -> Placement:
 
 def started(placement: Placement) -> list[str]:
     return [assignment.key for assignment in placement.assignments()]
-
-
-def random_job(rng: random.Random) -> JobResources:
-    return JobResources(
-        cores=rng.choice([0, 1, 1, 2, 3, 4, 6]),
-        mem_mb=rng.choice([0, 500, 3000, 8000, 11000]),
-        disk_mb=rng.choice([0, 0, 20000]),
-        gpus=rng.choice([0, 0, 0, 1, 2]),
-        runtime_min=rng.choice([None, 5, 60]),
-    )
-
-
-class Books:
-    """Keeps account of what runs, and fails as soon as a worker gives more than it has, or one thing twice."""
-
-    def __init__(self, offers: dict[str, WorkerResources]) -> None:
-        self.offers = offers
-        self.requests: dict[str, JobResources] = {}
-        self.running: dict[str, Assignment] = {}
-
-    def start(self, assignment: Assignment) -> None:
-        request = self.requests[assignment.key]
-        assert assignment.key not in self.running
-        assert (len(assignment.cores), len(assignment.gpus)) == (request.cores, request.gpus)
-        self.running[assignment.key] = assignment
-        here = [a for a in self.running.values() if a.worker == assignment.worker]
-        offer = self.offers[assignment.worker]
-        cores, gpus = [c for a in here for c in a.cores], [g for a in here for g in a.gpus]
-        assert len(cores) == len(set(cores))
-        assert set(cores) <= set(offer.cores)
-        assert len(gpus) == len(set(gpus))
-        assert set(gpus) <= set(offer.gpus)
-        assert sum(self.requests[a.key].mem_mb for a in here) <= offer.mem_mb
-        assert sum(self.requests[a.key].disk_mb for a in here) <= offer.disk_mb
-
-    def free(self, worker: str) -> WorkerResources:
-        """Return what an otherwise idle worker would have to offer to hold no more than what is free now."""
-        here = [a for a in self.running.values() if a.worker == worker]
-        offer = self.offers[worker]
-        return WorkerResources(
-            cores=tuple(set(offer.cores) - {c for a in here for c in a.cores}),
-            mem_mb=offer.mem_mb - sum(self.requests[a.key].mem_mb for a in here),
-            disk_mb=offer.disk_mb - sum(self.requests[a.key].disk_mb for a in here),
-            gpus=tuple(set(offer.gpus) - {g for a in here for g in a.gpus}),
-        )
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("patience", [1, 10**9])
-def test_no_worker_ever_gives_more_than_it_has_and_every_job_runs_once(seed: int, patience: int) -> None:
-    rng = random.Random(seed)
-    offers = {"w0": FOUR_CORES, "w1": GPU_WORKER, "w2": WorkerResources(cores=(7, 9), mem_mb=4000, disk_mb=0)}
-    placement, books = placement_of(*offers.values(), patience=patience), Books(offers)
-    ended: list[str] = []
-    for step in range(150):
-        request = random_job(rng)
-        if placement.refusal(request) is None:
-            key = f"job{step}"
-            books.requests[key] = request
-            placement.enqueue(key, request, priority=rng.choice([0, 0, 5]))
-        if rng.random() < 0.5:
-            for assignment in placement.assignments():
-                books.start(assignment)
-        if books.running and rng.random() < 0.6:
-            ended.append(rng.choice(list(books.running)))
-            del books.running[ended[-1]]
-            placement.release(ended[-1])
-    while books.running or placement.queued:
-        for assignment in placement.assignments():
-            books.start(assignment)
-        assert books.running, "an idle world holds every job"
-        ended += books.running
-        for key in list(books.running):
-            del books.running[key]
-            placement.release(key)
-    assert sorted(ended) == sorted(books.requests)
-    assert (placement.queued, placement.running) == (0, 0)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_without_reservations_nothing_waits_that_fits(seed: int) -> None:
-    rng = random.Random(seed)
-    offers = {"w0": FOUR_CORES, "w1": GPU_WORKER, "w2": FOUR_CORES}
-    placement, books = placement_of(*offers.values(), patience=10**9), Books(offers)
-    for step in range(80):
-        request = random_job(rng)
-        books.requests[f"job{step}"] = request
-        placement.enqueue(f"job{step}", request, priority=rng.choice([0, 1]))
-        if books.running and rng.random() < 0.5:
-            key = rng.choice(list(books.running))
-            del books.running[key], books.requests[key]
-            placement.release(key)
-        for assignment in placement.assignments():
-            books.start(assignment)
-        waiting = [request for key, request in books.requests.items() if key not in books.running]
-        assert not [r for r in waiting for worker in offers if fits(r, books.free(worker))]
 
 
 def test_priority_goes_before_size() -> None:

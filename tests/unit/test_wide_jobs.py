@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from snakemake_executor_plugin_daskmpi.messages import WorkerInfo
+from snakemake_executor_plugin_daskmpi.placement.assignment import Assignment
 from snakemake_executor_plugin_daskmpi.placement.grants import grant_of
-from snakemake_executor_plugin_daskmpi.placement.placement import Assignment, Placement
+from snakemake_executor_plugin_daskmpi.placement.placement import Placement
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
 TWO_CORES = WorkerResources(cores=(0, 1), mem_mb=1000, disk_mb=0)
@@ -111,39 +110,6 @@ def test_a_job_that_loses_a_worker_with_tasks_keeps_the_others_until_it_is_relea
     assert placement.assignments() == []
     placement.release("wide")
     assert [a.worker for a in placement.assignments()] == ["w0"]
-
-
-@pytest.mark.parametrize("patience", [1, 32])
-@pytest.mark.parametrize("seed", range(6))
-def test_every_job_runs_once_and_no_worker_gives_more_than_it_has(seed: int, patience: int) -> None:
-    rng = random.Random(seed)
-    placement = placement_of("c1", "c1", "c1", "c2", "c2", "", patience=patience)
-    requests: dict[str, JobResources] = {}
-    for n in range(150):
-        tasks = rng.choice([1, 1, 1, 2, 3, 4, 6])
-        requests[f"{n}"] = JobResources(cores=tasks, mem_mb=tasks * rng.choice([0, 100, 500]), tasks=tasks, spans=True)
-    for key, request in requests.items():
-        assert placement.refusal(request) is None
-        placement.enqueue(key, request, rng.choice([0, 0, 1]))
-    running: dict[str, Assignment] = {}
-    done = []
-    while placement.queued or running:
-        running |= {a.key: a for a in placement.assignments()}
-        assert running, "an idle world holds every job"
-        cores: dict[str, int] = {}
-        mem_mb: dict[str, int] = {}
-        for key, a in running.items():
-            for worker, tasks in a.shared or ((a.worker, requests[key].tasks),):
-                cores[worker] = cores.get(worker, 0) + tasks
-                share = requests[key].mem_mb * tasks // requests[key].tasks
-                mem_mb[worker] = mem_mb.get(worker, 0) + share
-            assert sum(tasks for _, tasks in a.shared) in (0, requests[key].tasks)
-        assert max(cores.values()) <= 2
-        assert max(mem_mb.values()) <= 1000
-        done.append(rng.choice(list(running)))
-        del running[done[-1]]
-        placement.release(done[-1])
-    assert sorted(done) == sorted(requests)
 
 
 INFOS = {
