@@ -11,8 +11,12 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+#: Environment variable in which a worker tells spawned jobs its Python.
+PYTHON_VARIABLE = "DASKMPI_PYTHON"
 #: Dask's event topic on which workers send outcomes to rank 1.
 OUTCOME_TOPIC = "daskmpi-outcomes"
+#: How the reason begins where it is not the job that failed but what runs it, for instance for want of a log.
+FAILED_PROCESS = "its process "
 
 
 class OutcomeKind(StrEnum):
@@ -36,10 +40,12 @@ class RunContext:
     run_dir: str
     #: Absolute directory in which the Snakefile is parsed and jobs run.
     workdir: str
-    #: Packed by :func:`body.pack_workflow`; empty if nothing of this run goes warm.
+    #: Packed by :func:`warm.body.pack_workflow`; empty if nothing of this run goes warm.
     workflow: bytes
     #: The Snakefile's name, for messages.
     snakefile: str
+    #: What is done about jobs that take more memory than they asked for: ``--daskmpi-memory``.
+    memory: str = "evict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +60,40 @@ class JobSpec:
     kind: str
     #: Absolute path of the job's own log, which takes its stdout and stderr.
     log: str
-    #: Packed by :func:`body.pack_job` for a warm body; None if the job is spawned.
+    #: Packed by :func:`warm.body.pack_job` for a warm body; None if the job is spawned, or a group.
     body: bytes | None = None
     #: Command line of a spawned job, a string for ``/bin/bash``; None if the job is warm.
     command: str | None = None
+    #: The jobs of a warm group, in the order in which they may start; empty if this is a single job.
+    units: tuple[Unit, ...] = ()
     #: Whether the body runs no user code in its own process, which may take another job then.
     reusable: bool = False
     #: Environment variables that the job gets in addition.
     environment: tuple[tuple[str, str], ...] = ()
     #: The rule's launcher of MPI programs with its options (``resources.mpi``); "" if it names none.
     mpi: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One job of a group, and what it takes of the group's grant while it runs."""
+
+    spec: JobSpec
+    cores: int
+    mem_mb: int
+    disk_mb: int
+    gpus: int
+    #: Whether it runs until those that use it have ended, and is ended then.
+    is_service: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Members of a group that start together: one, or several that pipes and services tie to one another."""
+
+    members: tuple[Member, ...]
+    #: The units that have to end before, by their index in the group.
+    after: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +104,9 @@ class Grant:
     cores: tuple[int, ...] = ()
     #: Ids of the GPUs that are the job's own while it runs.
     gpus: tuple[str, ...] = ()
+    #: Memory and scratch space that are counted as the job's own while it runs.
+    mem_mb: int = 0
+    disk_mb: int = 0
     #: Whether the job is pinned to its cores by affinity.
     bind: bool = False
     #: Key of the job on this worker whose grant it takes over: it starts when that one has ended.
@@ -105,13 +138,24 @@ class JobOutcome:
     reason: str = ""
     #: Last lines of the job's log, if it failed.
     log_tail: str = ""
+    #: Absolute path of that log, if it is not the job's own but that of a member of a group.
+    log: str = ""
     #: Shadow directory that rank 1 has to unshadow.
     shadow_dir: str | None = None
+    #: The folder for temporary files that the job had, if the command that rank 1 records names it.
+    tmpdir: str = ""
     #: Set if the body could not go warm after all: rank 1 has to spawn it, for this reason.
     obstacle: str = ""
     #: Seconds since the epoch at which the body started and ended, on the worker's clock.
     started_at: float = 0.0
     ended_at: float = 0.0
+    #: Memory in MB that it had asked for, 0 if it did not say. If a member of a group failed, these are the member's.
+    requested_mb: int = 0
+    #: The most memory in MB that its processes were seen to have, 0 if it was too short to be looked at. RSS counts
+    #: pages that processes share once for each. Of a group, the largest of its members'.
+    peak_rss_mb: int = 0
+    #: The same with shared pages divided by those who share them (PSS); 0 if that was never read, since it is dear.
+    peak_pss_mb: int = 0
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as a dict of plain values, which Dask's events ask for."""

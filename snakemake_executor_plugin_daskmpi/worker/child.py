@@ -22,7 +22,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from snakemake_executor_plugin_daskmpi import body
+from snakemake_executor_plugin_daskmpi.messages import FAILED_PROCESS, PYTHON_VARIABLE
+from snakemake_executor_plugin_daskmpi.warm import body, internals
 from snakemake_executor_plugin_daskmpi.world import processes
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 
 #: Jobs that one process runs at most; arbitrary, bounds what may leak.
 _JOBS_PER_PROCESS = 200
+#: Added to what makes the kernel choose a process when memory is short: half of all memory, so that it chooses a body
+#: before the worker, the forkserver or Snakemake, but no small body before a program of someone else that has the most.
+_OOM_SCORE_ADJ = 500
+#: Seconds that programs have to end on SIGTERM; less than the runner waits before it kills.
+_GRACE_S = 2.5
 
 
 def be(connection: Connection, workflow: Any, obstacle: str, spec: JobSpec, grant: Grant) -> NoReturn:
@@ -48,15 +54,16 @@ def be(connection: Connection, workflow: Any, obstacle: str, spec: JobSpec, gran
     try:
         _settle()
         if workflow is not None:
-            body.after_fork(workflow)
+            internals.after_fork(workflow)
         base, cores = dict(os.environ), os.sched_getaffinity(0)
         for number in itertools.count(1):
             _take_on(spec, grant, cores)
             if spec.command is not None:
+                os.environ[PYTHON_VARIABLE] = sys.executable
                 os.execv("/bin/bash", ["bash", "-c", spec.command])  # noqa: S606
             report = _outcome_of(workflow, obstacle, spec, grant)
             code = report.get("exit_code", 1 if report["failed"] else 0)
-            _flush()
+            flush()
             if not spec.reusable or report["failed"] or number == _JOBS_PER_PROCESS:
                 connection.send(("last", report))
                 break
@@ -68,10 +75,12 @@ def be(connection: Connection, workflow: Any, obstacle: str, spec: JobSpec, gran
             os.environ.update(base)
     except EOFError:
         code = 0  # the forkserver has gone, or has no more jobs
-    except BaseException:  # noqa: BLE001 - the process ends here, its log says why
-        traceback.print_exc()
+    except BaseException as error:  # noqa: BLE001 - the process ends here, and its last words say why
+        print_error()
+        with contextlib.suppress(OSError):
+            connection.send(("last", failure_of(f"{FAILED_PROCESS}failed: {error_text(error)}")))
     finally:
-        _flush()
+        flush()
         os._exit(code)
 
 
@@ -81,6 +90,7 @@ def _settle() -> None:
     processes.end_with_parent(signal.SIGKILL)
     # Orphans of this job's programs come to this process, not to that of another job.
     processes.adopt_orphans()
+    processes.be_killed_first(_OOM_SCORE_ADJ)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, _end_programs)
@@ -91,8 +101,8 @@ def _settle() -> None:
 
 
 def _end_programs(number: int, _frame: object) -> NoReturn:
-    """On SIGTERM: pass it on to all that this process has started, and end by it."""
-    processes.signal_descendants(number)
+    """On SIGTERM: pass it on to all that this process has started, let them clean up, and end by it."""
+    processes.end_descendants(number, _GRACE_S)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     raise SystemExit(128 + number)  # not reached
@@ -116,7 +126,7 @@ def _outcome_of(workflow: Any, obstacle: str, spec: JobSpec, grant: Grant) -> di
     if workflow is None or spec.body is None:
         return report | {"obstacle": obstacle}
     try:
-        body.run(workflow, spec.body, lambda path: report.update(shadow_dir=path), grant.mpi)
+        body.run(workflow, spec.body, report, grant.mpi)
     except body.UnpackableError as error:
         report["obstacle"] = f"a job could not be rebuilt on the worker: {error}"
     except SystemExit as exit_:
@@ -125,7 +135,10 @@ def _outcome_of(workflow: Any, obstacle: str, spec: JobSpec, grant: Grant) -> di
         print(f"The body called exit({exit_.code!r}).", file=sys.stderr)
     except BaseException as error:  # noqa: BLE001 - the outcome is the report
         report |= _ending_of(error)
-        print_exception(error, workflow.linemaps)
+        try:
+            print_exception(error, workflow.linemaps)
+        except OSError as unwritable:
+            report["reason"] = f"{error_text(error)} (its log takes no more: {error_text(unwritable)})"
     else:
         report["failed"] = False
     return report
@@ -141,7 +154,28 @@ def _ending_of(error: BaseException | None) -> dict[str, int]:
     return {"exit_code": 1}
 
 
-def _flush() -> None:
-    with contextlib.suppress(Exception):
-        sys.stdout.flush()
-        sys.stderr.flush()
+def failure_of(reason: str) -> dict[str, Any]:
+    """Return the report of a job that failed before its body could, or beside it."""
+    return {"failed": True, "exit_code": 1, "reason": reason}
+
+
+def error_text(error: BaseException) -> str:
+    """Return an error as a reason has it.
+
+    >>> error_text(OSError(28, "No space left on device", "out"))
+    "OSError: [Errno 28] No space left on device: 'out'"
+    """
+    return f"{type(error).__name__}: {error}".strip().removesuffix(":")
+
+
+def print_error() -> None:
+    """Print the error that is being handled, if the log takes it."""
+    with contextlib.suppress(OSError):
+        traceback.print_exc()
+
+
+def flush() -> None:
+    """Write out what was printed, if the log takes it."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()

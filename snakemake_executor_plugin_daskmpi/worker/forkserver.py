@@ -25,14 +25,13 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, NoReturn
 
-from snakemake_executor_plugin_daskmpi import body
-from snakemake_executor_plugin_daskmpi.messages import Grant, JobSpec, RunContext
+from snakemake_executor_plugin_daskmpi.messages import FAILED_PROCESS, Grant, JobSpec, RunContext
+from snakemake_executor_plugin_daskmpi.warm import body
 from snakemake_executor_plugin_daskmpi.worker import child, environment
 from snakemake_executor_plugin_daskmpi.world import processes
 
@@ -45,8 +44,14 @@ class Ending:
     signal: int | None
     started_at: float
     ended_at: float
-    #: What the job's process said of it: ``failed``, ``shadow_dir``, ``exit_code``, ``signal``, ``obstacle``.
+    #: What its process said: ``failed``, ``exit_code``, ``signal``, ``reason``, ``shadow_dir``, ``tmpdir``,
+    #: ``obstacle``.
     report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether SIGKILL ended the body, or a program of it: a shell passes that on as exit code 137."""
+        return self.signal == signal.SIGKILL or self.exit_code == 128 + signal.SIGKILL
 
 
 @dataclass(slots=True, eq=False)
@@ -104,6 +109,10 @@ def _main(connection: Connection) -> NoReturn:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if environment.is_in_step(os.environ):
+            # Slurm sends it to all processes of a step when the run is to drain, and jobs are to go on. They inherit
+            # this; one that wants the signal for itself sets a handler.
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         processes.end_with_parent(signal.SIGTERM)
         processes.adopt_orphans()
         with Path(os.devnull).open("rb") as nothing:
@@ -112,10 +121,9 @@ def _main(connection: Connection) -> NoReturn:
         _Forkserver(connection).serve()
         code = 0
     except BaseException:  # noqa: BLE001 - the process ends here, its log says why
-        traceback.print_exc()
+        child.print_error()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        child.flush()
         os._exit(code)
 
 
@@ -164,7 +172,10 @@ class _Forkserver:
     def _take(self, message: tuple[Any, ...]) -> None:
         match message:
             case ("context", RunContext() as context, str(log)):
-                processes.redirect_output(log)
+                with contextlib.suppress(OSError):
+                    # Without it, what it says goes where it went before.
+                    Path(log).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    processes.redirect_output(log)
                 self._parse(context)
             case ("run", JobSpec() as spec, Grant() as grant):
                 waits = [c.spec.key for c in self._children.values() if c.spec is not None]
@@ -176,14 +187,14 @@ class _Forkserver:
     def _parse(self, context: RunContext) -> None:
         """Parse the workflow of a run; a failure is an obstacle for all its jobs, not an error."""
         self._workflow, self._obstacle = None, "rank 1 has sent no workflow"
-        os.chdir(context.workdir)
-        if context.workflow:
-            try:
+        try:
+            os.chdir(context.workdir)
+            if context.workflow:
                 self._workflow = body.load_workflow(context.workflow)
                 self._obstacle = ""
-            except BaseException as error:  # noqa: BLE001 - becomes the obstacle
-                traceback.print_exc()
-                self._obstacle = f"the worker could not parse {context.snakefile}: {type(error).__name__}: {error}"
+        except BaseException as error:  # noqa: BLE001 - becomes the obstacle
+            child.print_error()
+            self._obstacle = f"the worker could not parse {context.snakefile}: {child.error_text(error)}"
         # What exists now stays: a child's garbage collection must not touch, and so copy, it.
         gc.collect()
         gc.freeze()
@@ -201,10 +212,15 @@ class _Forkserver:
                 idle.connection.send((spec, grant))
             self._connection.send(("started", spec.key, idle.pid))
             return
-        ours, theirs = Pipe(duplex=True)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
+        child.flush()
+        try:
+            ours, theirs = Pipe(duplex=True)
+            pid = os.fork()
+        except OSError as error:
+            # No more processes, memory or descriptors: the job's failure, not the worker's end.
+            report = child.failure_of(f"{FAILED_PROCESS}could not be started: {child.error_text(error)}")
+            self._end(_Child(0, self._connection, spec, time.time(), report), exit_code=1, number=None)
+            return
         if pid == 0:
             for connection in (self._connection, ours, *(c.connection for c in self._children.values())):
                 connection.close()

@@ -1,8 +1,7 @@
 """Run jobs on a worker: hand them to the forkserver, watch them, say how they ended.
 
 Runs on: ranks >= 2, in the Dask worker's process and event loop.
-Called by: pool.Pool, by reference through Dask (``describe``, ``prepare``, ``run_job``,
-``cancel_jobs``); rank 1 never executes this module's functions itself.
+Called by: worker.calls.
 """
 
 from __future__ import annotations
@@ -19,17 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.messages import (
-    OUTCOME_TOPIC,
     Grant,
     JobOutcome,
     JobSpec,
     OutcomeKind,
     RunContext,
-    WorkerInfo,
     exit_text,
 )
 from snakemake_executor_plugin_daskmpi.worker import environment, forkserver
-from snakemake_executor_plugin_daskmpi.world import processes, rank_log, roles
+from snakemake_executor_plugin_daskmpi.worker.group import Group
+from snakemake_executor_plugin_daskmpi.worker.memory import Watch
+from snakemake_executor_plugin_daskmpi.worker.running import Running
+from snakemake_executor_plugin_daskmpi.world import processes, rank_log
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -40,18 +40,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between SIGTERM and SIGKILL for a cancelled job.
 GRACE_S = 3.0
-#: How much of a failed job's log is shown.
-_TAIL_LINES, _TAIL_BYTES = 20, 8192
-
-
-@dataclass(slots=True)
-class _Running:
-    spec: JobSpec
-    outcome: asyncio.Future[JobOutcome]
-    pid: int | None = None
-    #: Why it is being killed, if it is.
-    killed_for: OutcomeKind | None = None
-    reason: str = ""
+#: Most seconds between two starts of a forkserver that dies before it is ready; the first is at once, then it doubles.
+_MOST_BETWEEN_STARTS_S = 30.0
 
 
 @dataclass(slots=True)
@@ -66,12 +56,14 @@ class Runner:
     context: RunContext | None = None
     #: Why all jobs of this run are spawned, once the forkserver has said so.
     obstacle: str = ""
-    _running: dict[str, _Running] = field(default_factory=dict)
-    _send_event: Any = None
+    _running: dict[str, Running] = field(default_factory=dict)
+    _groups: list[Group] = field(default_factory=list)
+    _watch: Watch | None = None
+    #: How many forkservers have died since one was ready.
+    _deaths: int = 0
 
-    def prepare(self, context: RunContext, dask_worker: Any) -> None:
+    def prepare(self, context: RunContext) -> None:
         """Get ready for a run: parse its workflow in the forkserver, in the background."""
-        self._send_event = dask_worker.log_event
         if self.context is None:
             self._listen()
         else:
@@ -79,7 +71,9 @@ class Runner:
             self._forget_forkserver()
             self._start_forkserver()
         self.context = context
-        self.connection.send(("context", context, self.log_path))
+        self._start_watch(context.memory)
+        with contextlib.suppress(OSError):  # it died just now: its end of file restarts it
+            self.connection.send(("context", context, self.log_path))
 
     @property
     def log_path(self) -> str:
@@ -87,17 +81,32 @@ class Runner:
         return str(rank_log.rank_log_path(self.context.run_dir, self.name)) if self.context else os.devnull
 
     async def run(self, spec: JobSpec, grant: Grant) -> JobOutcome:
-        """Run one job to its end; never raises for what the job does."""
+        """Run one job, or a group of them, to its end; never raises for what the job does."""
+        if not spec.units:
+            return await self._run_one(spec, grant)
+        self._groups.append(group := Group(spec, grant, self._run_one, self._end_member))
+        if grant.after in self._running:
+            await asyncio.wait([self._running[grant.after].outcome])
+        try:
+            return await group.outcome()
+        finally:
+            self._groups.remove(group)
+
+    async def _run_one(self, spec: JobSpec, grant: Grant) -> JobOutcome:
         added = environment.granted_environment(grant, self.offer.gpus, os.environ)
         if grant.nodes:
-            added |= environment.step_environment(self._write_nodes(spec, grant))
+            try:
+                added |= environment.step_environment(self._write_nodes(spec, grant))
+            except OSError as error:
+                reason = f"the list of its nodes could not be written: {error}"
+                return JobOutcome(spec.key, OutcomeKind.FAILED, self.name, socket.gethostname(), reason=reason)
         spec = dataclasses.replace(spec, environment=(*added.items(), *spec.environment))
-        running = _Running(spec, asyncio.get_running_loop().create_future())
+        running = Running(spec, grant, asyncio.get_running_loop().create_future())
         self._running[spec.key] = running
         try:
             self.connection.send(("run", spec, grant))
         except OSError:
-            # The forkserver died just now; its end of file restarts it and answers this job.
+            # The forkserver died: just now, and its end of file answers this job, or before, and the next one gets it.
             _log.warning("%s: could not be handed to the forkserver", spec.name)
         return await running.outcome
 
@@ -108,21 +117,27 @@ class Runner:
         file.write_text("".join(f"{node}\n" for node in grant.nodes))
         return file
 
-    async def cancel(self) -> None:
+    async def end_all(self, why: OutcomeKind, reason: str = "", *, at_once: bool = False) -> None:
         """End all running jobs."""
-        await self._kill(list(self._running.values()), OutcomeKind.CANCELLED)
+        for group in self._groups:
+            group.stopped = True
+        await self._kill(list(self._running.values()), why, reason, grace_s=0.0 if at_once else GRACE_S)
 
     async def kill(self, key: str, reason: str) -> None:
         """End a job that was lost on another worker, if it still runs here."""
         await self._kill([job for job in self._running.values() if job.spec.key == key], OutcomeKind.LOST, reason)
 
-    async def _kill(self, jobs: list[_Running], why: OutcomeKind, reason: str = "") -> None:
+    async def _end_member(self, key: str) -> None:
+        """End a member of a group, if it still runs."""
+        await self._kill([job for job in self._running.values() if job.spec.key == key], OutcomeKind.CANCELLED)
+
+    async def _kill(self, jobs: list[Running], why: OutcomeKind, reason: str = "", grace_s: float = GRACE_S) -> None:
         """End jobs: SIGTERM to their process groups, SIGKILL after a grace."""
         for job in jobs:
             job.killed_for, job.reason = why, reason
             self._signal(job, signal.SIGTERM)
-        if jobs:
-            await asyncio.wait([job.outcome for job in jobs], timeout=GRACE_S)
+        if jobs and grace_s:
+            await asyncio.wait([job.outcome for job in jobs], timeout=grace_s)
         for job in jobs:
             if not job.outcome.done():
                 self._signal(job, signal.SIGKILL)
@@ -131,10 +146,41 @@ class Runner:
 
     def close(self) -> None:
         """End the forkserver, which kills what still runs first, and wait for its end."""
+        if self._watch is not None:
+            self._watch.close()
         with contextlib.suppress(OSError):
             self.connection.close()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.forkserver_pid, 0)
+
+    # -- memory --------------------------------------------------------------------------
+
+    def _start_watch(self, policy: str) -> None:
+        """Watch the memory of this run's jobs."""
+        if self._watch is not None:
+            self._watch.close()
+        loop = asyncio.get_running_loop()
+        self._watch = Watch(
+            policy,
+            self.offer,
+            own_pids=lambda: (os.getpid(), self.forkserver_pid),
+            on_excess=lambda key, reason: loop.call_soon_threadsafe(self._end_for_memory, key, reason),
+        )
+
+    def _end_for_memory(self, key: str, reason: str) -> None:
+        """Kill a job that takes too much memory.
+
+        At once: during the grace that others have, it could take gigabytes more, and what it would write to clean up
+        needs memory as well. No SIGSTOP before: a process that is killed allocates no more either.
+        """
+        # It may have ended since it was looked at, and its process may have another job by now.
+        self._on_readable()
+        job = self._running.get(key)
+        if job is None or job.pid is None or job.killed_for:
+            return
+        _log.warning("%s is ended: %s", job.spec.name, reason)
+        job.killed_for, job.reason = OutcomeKind.OUT_OF_MEMORY, reason
+        processes.kill_family(job.pid)
 
     # -- messages of the forkserver ------------------------------------------------------
 
@@ -151,37 +197,23 @@ class Runner:
     def _take(self, message: tuple[Any, ...]) -> None:
         match message:
             case ("ready", obstacle):
-                self.obstacle = obstacle
+                self.obstacle, self._deaths = obstacle, 0
                 _log.info("forkserver ready%s", f", but {obstacle}" if obstacle else "")
             case ("started", key, pid) if key in self._running:
                 self._running[key].pid = pid
+                if self._watch is not None:
+                    self._watch.add(key, pid, self._running[key].grant.mem_mb)
                 if self._running[key].killed_for:
                     self._signal(self._running[key], signal.SIGTERM)
             case ("ended", key, ending) if key in self._running:
-                self._end(self._running[key], self._outcome(self._running[key], ending))
+                self._end(self._running[key], self._running[key].ended(self.name, ending, self._watch))
 
-    def _end(self, job: _Running, outcome: JobOutcome) -> None:
+    def _end(self, job: Running, outcome: JobOutcome) -> None:
         del self._running[job.spec.key]
+        if self._watch is not None:
+            self._watch.remove(job.spec.key)
         if not job.outcome.done():
             job.outcome.set_result(outcome)
-
-    def _outcome(self, job: _Running, ending: forkserver.Ending) -> JobOutcome:
-        succeeded = ending.exit_code == 0 and ending.signal is None
-        kind = OutcomeKind.OK if succeeded else (job.killed_for or OutcomeKind.FAILED)
-        return JobOutcome(
-            key=job.spec.key,
-            kind=kind,
-            worker=self.name,
-            host=socket.gethostname(),
-            exit_code=ending.exit_code,
-            signal=ending.signal,
-            reason="" if succeeded else job.reason,
-            log_tail="" if succeeded else tail_of(Path(job.spec.log)),
-            shadow_dir=ending.report.get("shadow_dir"),
-            obstacle=ending.report.get("obstacle", ""),
-            started_at=ending.started_at,
-            ended_at=ending.ended_at,
-        )
 
     # -- a killed forkserver --------------------------------------------------------------
 
@@ -190,20 +222,33 @@ class Runner:
         died_of = _exit_of(self.forkserver_pid)
         _log.error("the forkserver died (%s) with %d jobs running", died_of, len(self._running))
         self._forget_forkserver()
+        self._lose_jobs(f"the forkserver of the worker died ({died_of}), and its jobs with it")
+        self._restart_later()
+
+    def _lose_jobs(self, reason: str) -> None:
         for job in list(self._running.values()):
             self._signal(job, signal.SIGKILL)
-            outcome = JobOutcome(
-                key=job.spec.key,
-                kind=job.killed_for or OutcomeKind.LOST,
-                worker=self.name,
-                host=socket.gethostname(),
-                reason=f"the forkserver of the worker died ({died_of}), and its jobs with it",
-                log_tail=tail_of(Path(job.spec.log)),
-            )
-            self._end(job, outcome)
-        self._start_forkserver()
-        if self.context is not None:
-            self.connection.send(("context", self.context, self.log_path))
+            self._end(job, job.lost(self.name, reason))
+
+    def _restart_later(self) -> None:
+        """Start another forkserver, the later the more have died: jobs that come until then wait for it."""
+        delay_s = min(2.0 ** (self._deaths - 1), _MOST_BETWEEN_STARTS_S) if self._deaths else 0.0
+        self._deaths += 1
+        asyncio.get_running_loop().call_later(delay_s, self._restart)
+
+    def _restart(self) -> None:
+        try:
+            self._start_forkserver()
+        except OSError as error:
+            _log.exception("no forkserver could be started")
+            self._lose_jobs(f"no forkserver could be started on the worker: {error}")
+            self._restart_later()
+            return
+        with contextlib.suppress(OSError):  # it died at once: its end of file says so
+            if self.context is not None:
+                self.connection.send(("context", self.context, self.log_path))
+            for job in self._running.values():
+                self.connection.send(("run", job.spec, job.grant))
 
     def _forget_forkserver(self) -> None:
         asyncio.get_running_loop().remove_reader(self.connection.fileno())
@@ -213,21 +258,9 @@ class Runner:
         self.forkserver_pid, self.connection = forkserver.start_anew()
         self._listen()
 
-    def _signal(self, job: _Running, number: int) -> None:
+    def _signal(self, job: Running, number: int) -> None:
         if job.pid is not None:
             processes.send_to_group(job.pid, number)
-
-
-def tail_of(log: Path) -> str:
-    """Return the last lines of a log, empty if there is none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - _TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return ""
-    return "\n".join(text.rstrip().splitlines()[-_TAIL_LINES:])
 
 
 def _exit_of(pid: int) -> str:
@@ -238,63 +271,3 @@ def _exit_of(pid: int) -> str:
         return "unknown"
     code = os.waitstatus_to_exitcode(status)
     return exit_text(code, None) if code >= 0 else exit_text(None, -code)
-
-
-# -- what rank 1 calls by reference -------------------------------------------------------
-
-#: The runner of this process, set by whoever starts the Dask worker.
-_runner: Runner | None = None
-
-
-def install(runner: Runner) -> None:
-    """Make a runner the one of this process."""
-    global _runner  # noqa: PLW0603 - Dask calls functions, not objects, by reference
-    _runner = runner
-
-
-def _installed() -> Runner:
-    if _runner is None:
-        msg = "no runner in this process: it is not a worker of a daskmpi world"
-        raise RuntimeError(msg)
-    return _runner
-
-
-async def describe(dask_worker: Any) -> WorkerInfo:
-    """Return what this worker is and offers."""
-    runner = _installed()
-    return WorkerInfo(
-        dask_worker.address,
-        runner.name,
-        socket.gethostname(),
-        dataclasses.asdict(runner.offer),
-        node=os.environ.get("SLURMD_NODENAME", "") if environment.is_in_step(os.environ) else "",
-        het_group=roles.own_component(os.environ),
-    )
-
-
-async def prepare(context: RunContext, dask_worker: Any) -> None:
-    """Get this worker ready for a run."""
-    rank_log.open_rank_log(context.run_dir)
-    _installed().prepare(context, dask_worker)
-
-
-async def cancel_jobs() -> None:
-    """End all jobs of this worker; returns when they have ended."""
-    await _installed().cancel()
-
-
-async def kill_job(key: str, reason: str) -> None:
-    """End one job of this worker, if it still runs; returns when it has ended."""
-    await _installed().kill(key, reason)
-
-
-async def run_job(spec: JobSpec, grant: Grant) -> None:
-    """Run one job and send its outcome to rank 1 as an event.
-
-    An event and not the Future's result, since that would cost a round trip from rank 1 to
-    the worker for each job.
-    """
-    runner = _installed()
-    outcome = await runner.run(spec, grant)
-    # Wrapped, since Dask writes the worker's address into an event's own keys.
-    runner._send_event(OUTCOME_TOPIC, {"outcome": outcome.to_wire()})  # noqa: SLF001

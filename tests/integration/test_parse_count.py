@@ -14,19 +14,33 @@ SNAKEFILE = """
         print(os.getpid(), file=file)
 
     rule all:
-        input: expand("out/{n}.txt", n=range(40))
+        input: expand("out/{n}.txt", n=range(160)), expand("grouped/{n}.txt", n=range(20))
 
     rule one:
         output: "out/{n}.txt"
         params: n=lambda wildcards: wildcards.n
         shell: "echo {params.n} > {output}"
+
+    rule first:
+        output: temp("first.{n}.txt")
+        group: "both"
+        run:
+            with open(output[0], "w") as file:
+                print(wildcards.n, file=file)
+
+    rule second:
+        input: "first.{n}.txt"
+        output: "grouped/{n}.txt"
+        group: "both"
+        shell: "cp {input} {output}"
 """
 
 
-def test_forty_jobs_on_two_workers_parse_the_snakefile_three_times(workflow: Workflow):
+def test_two_hundred_jobs_on_two_workers_parse_the_snakefile_twice_there(workflow: Workflow):
     workflow.write("Snakefile", SNAKEFILE)
-    workflow.start("--daskmpi-workers", "2", "--daskmpi-cores", "2").ends_with(0)
-    assert [workflow.read(f"out/{n}.txt").strip() for n in range(40)] == [str(n) for n in range(40)]
+    workflow.start("--daskmpi-workers", "2", "--daskmpi-cores", "2", "--default-resources", "mem_mb=10").ends_with(0)
+    for folder, number in (("out", 160), ("grouped", 20)):
+        assert [workflow.read(f"{folder}/{n}.txt").strip() for n in range(number)] == [str(n) for n in range(number)]
     assert len(set(workflow.lines("parses"))) == 3, "Snakemake and two forkservers"
     assert len(workflow.lines("parses")) == 3, "and none of them twice"
 

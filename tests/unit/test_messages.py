@@ -16,8 +16,10 @@ from snakemake_executor_plugin_daskmpi.messages import (
     Grant,
     JobOutcome,
     JobSpec,
+    Member,
     OutcomeKind,
     RunContext,
+    Unit,
     WorkerInfo,
     exit_text,
 )
@@ -34,6 +36,9 @@ SAMPLES = {
     tuple[str, ...]: ("GPU-a",),
     tuple[tuple[str, str], ...]: (("A", "1"),),
     dict[str, Any]: {"cores": (0, 1)},
+    JobSpec: JobSpec("1.1", "rule a", "a", "a.log"),
+    tuple[Unit, ...]: (Unit((Member(JobSpec("1.1", "rule a", "a", "a.log"), 1, 2, 3, 4),)),),
+    tuple[Member, ...]: (Member(JobSpec("1.1", "rule a", "a", "a.log"), 1, 2, 3, 4),),
 }
 
 
@@ -46,7 +51,7 @@ def filled(message: type, **values: Any) -> Any:
     return message(**(some | values))
 
 
-MESSAGES = [filled(message) for message in (RunContext, JobSpec, Grant, JobOutcome, WorkerInfo)]
+MESSAGES = [filled(message) for message in (RunContext, JobSpec, Unit, Member, Grant, JobOutcome, WorkerInfo)]
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)

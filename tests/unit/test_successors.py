@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import random
+from typing import TYPE_CHECKING
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.placement.placement import Assignment, Placement
+from snakemake_executor_plugin_daskmpi.placement.placement import Placement
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
+
+if TYPE_CHECKING:
+    from snakemake_executor_plugin_daskmpi.placement.assignment import Assignment
 
 ONE = JobResources(cores=1, mem_mb=100)
 WORKER = WorkerResources(cores=(0, 1), mem_mb=1000, disk_mb=0, gpus=("a", "b"))
@@ -95,25 +98,3 @@ def test_a_removed_worker_gives_back_running_jobs_and_successors() -> None:
     placement.add_worker("v", WORKER)
     placement.enqueue("c", ONE)
     assert [a.key for a in placement.assignments()] == ["c"]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_with_successors_at_random_every_job_runs_once_and_no_core_is_given_twice(seed: int) -> None:
-    rng = random.Random(seed)
-    placement = placement_with()
-    for n in range(200):
-        placement.enqueue(str(n), rng.choice([ONE, JobResources(cores=2), JobResources(cores=1, mem_mb=900)]))
-    queues: list[list[Assignment]] = []
-    done: list[str] = []
-    while placement.queued or queues:
-        queues += [[assignment] for assignment in placement.assignments()]
-        cores = [core for queue in queues for core in queue[0].cores]
-        assert len(cores) == len(set(cores))
-        queue = rng.choice(queues)
-        if rng.random() < 0.5 and (successor := placement.successor(queue[-1].key)):
-            queue.append(successor)
-        if rng.random() < 0.7:
-            done.append(queue[0].key)
-            placement.release(queue.pop(0).key)
-            queues = [q for q in queues if q]
-    assert sorted(done, key=int) == [str(n) for n in range(200)]

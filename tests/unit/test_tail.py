@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snakemake_executor_plugin_daskmpi.worker.runner import tail_of
+from snakemake_executor_plugin_daskmpi.worker.tail import tail_of
 
 
 def test_a_log_that_is_not_there_has_no_end(tmp_path):

@@ -1,0 +1,84 @@
+"""Make of a ready job what its worker gets: a warm body, the bodies of a group, or a command.
+
+Runs on: rank 1.
+Called by: executor.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING, Any
+
+from snakemake_executor_plugin_daskmpi import failure
+from snakemake_executor_plugin_daskmpi.group_needs import needs_of_member
+from snakemake_executor_plugin_daskmpi.messages import JobSpec, Member, Unit
+from snakemake_executor_plugin_daskmpi.warm import body, internals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Specs:
+    """Makes the specs of one run.
+
+    Parameters
+    ----------
+    run_id, run_dir
+        Of the run; keys are unique within it, and jobs' logs lie below its directory.
+    command_of
+        Returns the command line of a spawned job.
+    on_spawned
+        Told each job that does not go warm, as messages call it, and why.
+    """
+
+    def __init__(
+        self, run_id: str, run_dir: Path, command_of: Callable[[Any], str], on_spawned: Callable[[str, str], None]
+    ) -> None:
+        self._run_id = run_id
+        self._run_dir = run_dir
+        self._command_of = command_of
+        self._on_spawned = on_spawned
+        self._numbers = itertools.count(1)
+
+    def spec_of(self, job: Any, obstacle: str) -> JobSpec:
+        """Return the spec of a job or a group, which goes warm unless there is an obstacle."""
+        if not obstacle:
+            try:
+                return self._warm_group(job) if job.is_group() else self._warm(job)
+            except Exception as error:  # noqa: BLE001 - whatever a user's object raises: it is spawned then
+                obstacle = f"it cannot be packed: {type(error).__name__}: {error}"
+        self._on_spawned(failure.job_text(job), obstacle)
+        return self._spec(job, command=self._command_of(job))
+
+    def _warm(self, job: Any, *, is_member: bool = False, evaluated: bool = True) -> JobSpec:
+        packed = body.pack_job(job, is_member=is_member, evaluated=evaluated)
+        return self._spec(job, body=packed, reusable=body.is_reusable(job))
+
+    def _warm_group(self, group: Any) -> JobSpec:
+        units = list(internals.units(group))
+        unit_of = {id(job): number for number, (jobs, _) in enumerate(units) for job in jobs}
+        return self._spec(
+            group,
+            units=tuple(
+                Unit(
+                    # Files of other members may change what a function in params or resources says.
+                    tuple(self._member(job, evaluated=not before) for job in jobs),
+                    after=tuple(sorted({unit_of[id(job)] for job in before})),
+                )
+                for jobs, before in units
+            ),
+        )
+
+    def _member(self, job: Any, *, evaluated: bool) -> Member:
+        asked = needs_of_member(job)
+        spec = self._warm(job, is_member=True, evaluated=evaluated)
+        return Member(spec, asked.cores, asked.mem_mb, asked.disk_mb, asked.gpus, is_service=job.is_service)
+
+    def _spec(self, job: Any, **rest: Any) -> JobSpec:
+        folder = re.sub(r"[^\w.-]", "_", job.name)[:100]
+        log = self._run_dir / "jobs" / folder / f"{job.jobid}-{job.attempt}.log"
+        mpi = "" if job.is_group() else str(job.resources.get("mpi") or "")
+        key = f"{self._run_id}-{next(self._numbers)}"
+        return JobSpec(key, failure.job_text(job), job.name, str(log), mpi=mpi, **rest)
