@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end jobs with all that they started, and the same command goes on later."""
+"""Ctrl-C and two SIGTERMs end jobs with all that they started, and the same command goes on later."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from harness import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness import Run, Workflow
 
 #: Jobs on two workers and a local rule on rank 1, each with children in the background, in another
@@ -42,6 +44,16 @@ SNAKEFILE = """
         shell: "echo half > {output}; [ -e go ] || {{ touch local.started; sleep 1000; }}; echo whole > {output}"
 """
 
+#: Jobs that take their time when they are asked to end.
+SLOW_TO_END = """
+    rule all:
+        input: "never.0", "never.1"
+
+    rule one:
+        output: "never.{n}"
+        shell: "trap 'touch asked; sleep 2; touch had.time' TERM; touch started; while true; do sleep 0.1; done"
+"""
+
 
 def interrupt(workflow: Workflow, run: Run) -> None:  # noqa: ARG001 - the same for all ways
     """Do what a terminal does on Ctrl-C."""
@@ -49,13 +61,19 @@ def interrupt(workflow: Workflow, run: Run) -> None:  # noqa: ARG001 - the same 
 
 
 def terminate(workflow: Workflow, run: Run) -> None:  # noqa: ARG001
-    """Do what ``kill`` or a batch system does to the program that was started."""
-    run.process.send_signal(signal.SIGTERM)
+    """Do what ``kill`` does to the program that was started, twice: the first one lets jobs end."""
+    _terminate_twice(run.process.send_signal, run)
 
 
-def terminate_rank_1(workflow: Workflow, run: Run) -> None:  # noqa: ARG001
-    """Do what a batch system does to a rank."""
-    workflow.rank(1).send_signal(signal.SIGTERM)
+def terminate_rank_1(workflow: Workflow, run: Run) -> None:
+    """Do what a batch system does to a rank, twice."""
+    _terminate_twice(workflow.rank(1).send_signal, run)
+
+
+def _terminate_twice(send: Callable[[int], None], run: Run) -> None:
+    send(signal.SIGTERM)
+    wait_until(lambda: "SIGTERM was received: no further jobs start" in run.text, on_timeout=lambda: run.text)
+    send(signal.SIGTERM)
 
 
 #: Where the launcher ends all ranks by SIGKILL at once, so that their scratch directories stay.
@@ -90,6 +108,19 @@ def test_an_interrupted_run_leaves_nothing_and_can_go_on(workflow: Workflow, lau
     run = workflow.start("--rerun-incomplete", *workers, launcher=launcher)
     run.ends_with(0)
     assert [workflow.read(f"{name}.txt") for name in ("shell", "run", "local")] == ["whole\n"] * 3
+
+
+def test_a_second_ctrl_c_ends_jobs_at_once(workflow: Workflow):
+    workflow.write("Snakefile", SLOW_TO_END)
+    run = workflow.start("--daskmpi-cores", "1")
+    workflow.wait_for("started", run=run)
+    run.interrupt()
+    workflow.wait_for("asked", run=run)
+    run.interrupt()
+    assert run.wait(30) != 0
+    assert not workflow.has("had.time"), "a first Ctrl-C alone leaves it more than two seconds"
+    assert len(workflow.incomplete()) == 1, "the other one never started"
+    assert "Traceback" not in run.text, run.text
 
 
 @pytest.mark.parametrize("launcher", ["local", "mpich"])
