@@ -7,18 +7,26 @@ Reading map: *where does this run?*, then *what crosses?*
 ===============  =============================================================================
 ``settings``     the ``--daskmpi-*`` flags; ``slurm_settings`` those of a Slurm job, ``choice``
 ``executor``     rank 1: hands ready jobs to the pool, reports outcomes
+``specs``        rank 1: what a worker gets of a job; ``spawning`` the command of one that is not warm,
+                 ``group_needs`` what a group is content with
 ``pool``         rank 1: the Dask client behind few verbs; ``link`` is its connection,
-                 ``roll_call`` waits for the workers
+                 ``dispatch`` queues, places and starts, ``pooled_job`` is what it knows of a job,
+                 ``roll_call`` waits for the workers, ``markers`` marks outputs that are being made
 ``placement/``   rank 1: which job goes to which worker now; pure
 ``failure``      rank 1: what the user reads of a failed job; pure
-``leaving``      rank 1: how a signal ends a run
+``journal``      rank 1: ``jobs.tsv``, a line for each job that has ended; ``notes`` what is said once
+``leaving``      rank 1: what signals ask of a run, ``interruption`` gets it through to Snakemake; ``deadline``,
+                 ``time_left`` when the allocation ends; ``comebacks`` which lost workers return;
+                 ``drain`` a run that ends before its workflow, ``exit_code``, ``last_round``
+``requeue``      rank 1, and a batch script: what an earlier life of the same Slurm job left
 ``rounds``       rank 1: fewer scheduling rounds of Snakemake's own
-``body``         both ends of a warm body; with ``rounds`` all that knows Snakemake's internals
+``warm/``        both ends of a warm body; its ``internals`` and ``rounds`` know Snakemake's
 ``messages``     everything that crosses between rank 1 and the workers
 ``resources``    what a job asks for, what a worker offers
 ``errors``       what we raise
 ``world/``       every rank: who am I, and how do we become one world
-``worker/``      ranks >= 2: runner, forkserver, child, environment, limits
+``worker/``      ranks >= 2: runner, group, forkserver, child, environment, limits; ``memory`` is the watch over the
+                 jobs' memory, with ``footprint``, ``cgroup``, ``eviction``
 ``launch/``      outside a world: how to get one, with the same command line
 ``planning/``    the login node: which Slurm job the jobs of a DAG call for; pure
 ``slurm/``       the login node: what the site offers, the batch script, submitting, following
@@ -27,9 +35,11 @@ Reading map: *where does this run?*, then *what crosses?*
 
 Words: a *job* is Snakemake's; the *allocation* is the one Slurm job that we live in; a *rank* is
 one process of the *world*: rank 0 the Dask scheduler, rank 1 the client (Snakemake), ranks >= 2 the
-*workers*; the *pool* is rank 1's view of them; an *outcome* is how a job ended; a *lost* worker died
-without saying why; a *warm* body is forked from a workflow that was parsed once, a *spawned* one
-is a ``python -m snakemake`` of its own.
+*workers*; the *keeper* of a rank is the process that the launcher started, which holds its place in
+MPI for a child that does its work; the *pool* is rank 1's view of the workers; an *outcome* is how a
+job ended; a *lost* worker died without saying why; to *drain* is to start no jobs and let running ones
+end; a *warm* body is forked from a workflow that was parsed once, a *spawned* one is a
+``python -m snakemake`` of its own.
 
 Importing this package starts nothing and imports neither ``distributed`` nor ``mpi4py``: Snakemake
 imports every installed plugin at every start.
@@ -40,6 +50,7 @@ from dataclasses import dataclass
 
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
+from snakemake_executor_plugin_daskmpi import requeue
 from snakemake_executor_plugin_daskmpi.executor import Executor
 from snakemake_executor_plugin_daskmpi.launch import command_line
 from snakemake_executor_plugin_daskmpi.settings import Settings
@@ -66,6 +77,7 @@ class ExecutorSettings(Settings):
         """Check the values, then go on only where Snakemake belongs: on rank 1 or outside a world."""
         self.check()
         command_line.remember_folder()
+        requeue.resume(sys.argv[1:])
         enter_world(self)
         if self.launcher == "sbatch" and current_world() is None:
             record.notice(sys.argv[1:])

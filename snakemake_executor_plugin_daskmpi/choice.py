@@ -1,4 +1,4 @@
-"""A setting that is one of several words.
+"""A setting that is one of several words, or several words as a shell reads them.
 
 Runs on: wherever settings are parsed.
 Called by: settings, slurm_settings.
@@ -7,6 +7,7 @@ Called by: settings, slurm_settings.
 from __future__ import annotations
 
 import difflib
+import shlex
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
@@ -29,3 +30,14 @@ def choice(flag: str, choices: tuple[str, ...]) -> Callable[[str], str]:
         )
 
     return parse
+
+
+def check_words(flag: str, text: str | None) -> None:
+    """Raise a SettingsError if a shell could not split a text into words."""
+    try:
+        shlex.split(text or "")
+    except ValueError as error:
+        raise SettingsError(
+            f"{flag} cannot be {text!r}: {error}.",
+            next_step=f"close the quotation, or leave {flag} out.",
+        ) from error

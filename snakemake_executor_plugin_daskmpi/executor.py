@@ -11,42 +11,47 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import itertools
 import os
-import re
-import shlex
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
-from snakemake_interface_executor_plugins.executors.real import RealExecutor
-from snakemake_interface_executor_plugins.settings import ExecMode, SharedFSUsage
-from snakemake_interface_executor_plugins.utils import format_cli_arg
 
-from snakemake_executor_plugin_daskmpi import body, failure, rounds
+from snakemake_executor_plugin_daskmpi import failure, requeue, roll_call, rounds
+from snakemake_executor_plugin_daskmpi.comebacks import Comebacks
+from snakemake_executor_plugin_daskmpi.drain import Drain
+from snakemake_executor_plugin_daskmpi.errors import SettingsError
+from snakemake_executor_plugin_daskmpi.group_needs import least_of
+from snakemake_executor_plugin_daskmpi.journal import Journal
+from snakemake_executor_plugin_daskmpi.launch import command_line
 from snakemake_executor_plugin_daskmpi.launch.launchers import launch
 from snakemake_executor_plugin_daskmpi.leaving import Leaving
 from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, OutcomeKind, RunContext
+from snakemake_executor_plugin_daskmpi.notes import Notes
 from snakemake_executor_plugin_daskmpi.pool import Pool
-from snakemake_executor_plugin_daskmpi.resources import JobResources, foreign_resources
+from snakemake_executor_plugin_daskmpi.resources import JobResources
 from snakemake_executor_plugin_daskmpi.settings import Settings
+from snakemake_executor_plugin_daskmpi.spawning import SpawningExecutor
+from snakemake_executor_plugin_daskmpi.specs import Specs
+from snakemake_executor_plugin_daskmpi.time_left import deadline_of
+from snakemake_executor_plugin_daskmpi.warm import body, compatibility, internals
+from snakemake_executor_plugin_daskmpi.worker.tail import tail_of
 from snakemake_executor_plugin_daskmpi.world import bootstrap, rank_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
     from snakemake_executor_plugin_daskmpi.link import World
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
 
-#: Seconds within which Slurm's SIGTERM reaches all processes of a run; arbitrary.
-_SIGTERM_SPREADS_S = 1.0
+#: Seconds within which a launcher, or Slurm, ends all processes of a run; arbitrary.
+_END_SPREADS_S = 1.0
 
 
-class Executor(RealExecutor):
+class Executor(SpawningExecutor):
     """Runs the jobs of one workflow on the workers of a world."""
 
     def __post_init__(self) -> None:
@@ -54,32 +59,62 @@ class Executor(RealExecutor):
         self._settings = self.executor_settings or Settings()
         self._submitted: dict[str, SubmittedJobInfo] = {}
         self._specs: dict[str, JobSpec] = {}
-        self._numbers = itertools.count(1)
-        self._said: set[str] = set()
-        self._leaving = Leaving()
-        self._handed_over = False
+        self._notes = Notes(self.logger)
+        #: What kinds of workers offer.
+        self._offers: list[WorkerResources] = []
+        self._leaving = Leaving(self._on_drain, self._on_hurry)
+        self._why_drain = ""
+        self._handed_over = self._is_broken = False
         #: Why no job goes warm, if none does.
         self._spawn_all_because = ""
         self._pool: Pool | None = None
         self._world: World | None = None
+        self._journal: Journal | None = None
         if len(self.dag):
             self._open()
 
     def _open(self) -> None:
-        self._leaving.on_signals(by_slurm=bootstrap.is_in_slurm_step())
+        if self.workflow.remote_execution_settings.immediate_submit:
+            raise SettingsError(
+                "--immediate-submit cannot be used here: it leaves it to a batch system which job waits for which.",
+                next_step="leave it out; ready jobs start within milliseconds.",
+            )
+        self._listen_to_signals()
         world: World = bootstrap.current_world() or launch(self._settings, self.dag, self._before_exec)
         self._world = world
+        requeue.note_lock(Path.cwd(), os.environ)
         started = dt.datetime.now().astimezone()
         self._run_id = f"{started:%Y-%m-%dT%H%M%S.%f}-{os.getpid()}"
         self._run_dir = Path.cwd() / ".snakemake" / "daskmpi" / self._run_id
         try:
             rank_log.open_rank_log(str(self._run_dir))
-            self._pool = Pool(world.link, self._on_outcome, self._on_broken, bind=self._settings.bind == "cores")
+            self._journal = Journal(self._run_dir)
+            self._job_specs = Specs(self._run_id, self._run_dir, self.command_of, self._note_spawned)
+            max_cores = self.workflow.resource_settings.cores
+            bind = self._settings.bind == "cores"
+            self._drain = Drain(self.workflow, self.logger, self._submitted, self._kill_local_jobs)
+            comebacks = Comebacks(world, self.logger, self._settings.respawn or 0)
+            ours = (self._on_outcome, self._on_broken, self._drain, comebacks)
+            self._pool = Pool(world.link, *ours, bind=bind, max_cores=max_cores)
             offers = self._pool.open(world, self._run_context(), self._settings.startup_timeout or 300)
+            if (deadline := deadline_of(self._settings)) is not None:
+                self.logger.info(
+                    f"daskmpi: {deadline.end_text()}; jobs have {deadline.ends_jobs_in_s / 60:.1f} minutes."
+                )
+                self._pool.watch(deadline)
+            if self._why_drain:
+                self._pool.drain(self._why_drain)
         except BaseException:
-            self.shutdown()
+            self._close()
             raise
-        self.logger.info(f"daskmpi: {world.description}; {offers_text(offers)}.")
+        self._offers = list(dict.fromkeys(offers.values()))
+        self.logger.info(f"daskmpi: {world.description}; {roll_call.offers_text(offers)}.")
+        if self._settings.insecure:
+            self.logger.warning(
+                "daskmpi: --daskmpi-insecure: whoever reaches a port of the ranks can run programs as you."
+            )
+        if max_cores is not None and max_cores < sum(len(offer.cores) for offer in offers.values()):
+            self.logger.info(f"daskmpi: jobs take at most {max_cores} cores at a time (--cores).")
         self.logger.info(f"daskmpi: logs of ranks and jobs: {os.path.relpath(self._run_dir)}")
 
     def _run_context(self) -> RunContext:
@@ -90,6 +125,7 @@ class Executor(RealExecutor):
             workdir=workflow.workdir_init,
             workflow=self._packed_workflow(),
             snakefile=str(workflow.main_snakefile),
+            memory=self._settings.memory or "evict",
         )
 
     def _packed_workflow(self) -> bytes:
@@ -97,12 +133,30 @@ class Executor(RealExecutor):
         if self._settings.no_warm:
             self._spawn_all_because = "--daskmpi-no-warm is set"
             return b""
+        if changes := compatibility.changes(self.workflow):
+            self._spawn_all_because = f"this version of Snakemake differs from those we know: {'; '.join(changes)}"
+            self.logger.warning(f"daskmpi: jobs are spawned, which is slower: {self._spawn_all_because}.")
+            return b""
         try:
             return body.pack_workflow(self.workflow)
         except Exception as error:  # noqa: BLE001 - whatever a setting's object raises: all jobs are spawned then
             self._spawn_all_because = f"the workflow's settings cannot be packed: {type(error).__name__}: {error}"
             self.logger.warning(f"daskmpi: jobs are spawned, which is slower: {self._spawn_all_because}")
             return b""
+
+    def _listen_to_signals(self) -> None:
+        on_node = "SLURM_JOB_ID" in os.environ and "SLURMD_NODENAME" in os.environ
+        by_slurm, in_world = bootstrap.is_in_slurm_step() or on_node, bootstrap.current_world() is not None
+        self._leaving.on_signals(by_slurm=by_slurm, has_keeper=in_world)
+
+    def _on_drain(self, why: str) -> None:
+        self._why_drain = why
+        if self._pool is not None:
+            self._pool.drain(why)
+
+    def _on_hurry(self) -> None:
+        if self._pool is not None:
+            self._pool.hurry()
 
     def _before_exec(self) -> None:
         """Release what must not outlive this process when mpiexec replaces it."""
@@ -114,7 +168,9 @@ class Executor(RealExecutor):
 
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
         """Submit all jobs that are ready."""
-        self._leaving.on_signals(by_slurm=bootstrap.is_in_slurm_step())
+        self._leaving.interruption.mind()
+        self._listen_to_signals()
+        self._leaving.has_jobs = True
         if not self._handed_over:
             self._handed_over = True
             if line := rounds.lighten(self.workflow):
@@ -125,54 +181,31 @@ class Executor(RealExecutor):
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submit one job."""
         info = SubmittedJobInfo(job)
-        self._note_foreign_resources(job)
-        self.report_job_submission(info)
+        self._notes.foreign(job.resources.keys(), steered=self._pool is not None and self._pool.names_components)
+        self.report_job_submission(info, register_job=not self._drain.marks)
         self._submit(info, self._spawn_all_because or body.obstacle(job))
 
     def _submit(self, info: SubmittedJobInfo, obstacle: str) -> None:
         job = info.job
-        spec = self._spec(job, obstacle)
+        spec = self._job_specs.spec_of(job, obstacle)
         self._submitted[spec.key], self._specs[spec.key] = info, spec
-        priority = min(int(job.priority), 2**31)
         assert self._pool is not None  # noqa: S101 - without jobs there is no pool, and none without
-        self._pool.submit(spec, JobResources.of(job.resources), priority)
+        request = JobResources.of(job.resources)
+        floor = least_of(job, request) if spec.units else request
+        self._notes.oversized(spec.name, floor, self._offers)
+        self._pool.submit(spec, request, min(int(job.priority), 2**31), floor)
 
-    def _spec(self, job: JobExecutorInterface, obstacle: str) -> JobSpec:
-        """Return what the worker gets: a warm body, or a command if there is an obstacle."""
-        key = f"{self._run_id}-{next(self._numbers)}"
-        folder = re.sub(r"[^\w.-]", "_", job.name)[:100]
-        log = self._run_dir / "jobs" / folder / f"{job.jobid}-{job.attempt}.log"
-        packed = None
-        if not obstacle:
-            try:
-                packed = body.pack_job(job)
-            except Exception as error:  # noqa: BLE001 - whatever a user's object raises: it is spawned then
-                obstacle = f"it cannot be packed: {type(error).__name__}: {error}"
-        if obstacle:
-            self.logger.debug(f"daskmpi: {failure.job_text(job)} is spawned: {obstacle}")
-        command = f"{self.format_job_exec(job)} {body.launcher_arguments(job)}".rstrip() if obstacle else None
-        reusable = not obstacle and body.is_reusable(job)
-        mpi = str(job.resources.get("mpi") or "")
-        return JobSpec(key, failure.job_text(job), job.name, str(log), packed, command, reusable, mpi=mpi)
-
-    def _note_foreign_resources(self, job: JobExecutorInterface) -> None:
-        """Say once of each resource that does nothing here that this is so."""
-        asked = set(job.resources.keys())
-        steered = self._pool is not None and self._pool.names_components
-        for name in sorted(foreign_resources(asked, steered=steered) - self._said):
-            self._said.add(name)
-            self.logger.info(f"daskmpi: resource {name} steers other executors and has no effect here.")
-        own = "daskmpi_component"
-        if own in asked and not steered and own not in self._said:
-            self._said.add(own)
-            self.logger.info(f"daskmpi: resource {own} has no effect here: --daskmpi-components names no components.")
+    def _note_spawned(self, name: str, obstacle: str) -> None:
+        self.logger.debug(f"daskmpi: {name} is spawned: {obstacle}")
 
     # -- outcomes from the pool (in its thread) ------------------------------------------------
 
     def _on_outcome(self, outcome: JobOutcome) -> None:
-        if outcome.signal == signal.SIGTERM and bootstrap.is_in_slurm_step():
-            # Slurm ends all processes of the run, perhaps: then jobs are no errors, and ours comes in a moment.
-            timer = threading.Timer(_SIGTERM_SPREADS_S, self._report, [outcome])
+        in_world = bootstrap.current_world() is not None
+        ended = outcome.signal == signal.SIGTERM and bootstrap.is_in_slurm_step()
+        if ended or (in_world and outcome.kind is OutcomeKind.LOST):
+            # All processes of the run are being ended, perhaps: then jobs are no errors, and ours comes in a moment.
+            timer = threading.Timer(_END_SPREADS_S, self._report, [outcome])
             timer.daemon = True
             timer.start()
         else:
@@ -182,45 +215,75 @@ class Executor(RealExecutor):
         if self._leaving.has_begun and outcome.kind is not OutcomeKind.OK:
             return  # Snakemake holds its output for incomplete, as that of all jobs that are being ended
         info, spec = self._submitted.pop(outcome.key), self._specs.pop(outcome.key)
+        if outcome.kind is OutcomeKind.LOST and outcome.worker and not outcome.log_tail:
+            path = rank_log.rank_log_path(str(self._run_dir), outcome.worker)
+            tail = tail_of(path, n_lines=5)
+            outcome = replace(outcome, log=str(path) if tail else "", log_tail=tail)
         if outcome.obstacle:
             self._spawn_after_all(info, outcome.obstacle)
             return
+        if self._journal is not None:
+            with contextlib.suppress(OSError):  # a full disk: no reason to end the run
+                self._journal.note(spec, outcome)
         if outcome.shadow_dir:
             info.job.shadow_dir = outcome.shadow_dir
+        if outcome.tmpdir:
+            internals.note_tmpdir(info.job, outcome.tmpdir)
         if outcome.kind is OutcomeKind.OK:
             self.report_job_success(info)
-        elif outcome.kind is not OutcomeKind.CANCELLED:
-            logs = [os.path.relpath(spec.log)] if Path(spec.log).exists() else []
+        elif outcome.kind in (OutcomeKind.TIMED_OUT, OutcomeKind.CANCELLED):
+            self._drain.take_back(info.job)
+        else:
+            log = Path(outcome.log or spec.log)
+            logs = [os.path.relpath(log)] if log.exists() else []
             text = failure.text(outcome, info.job, spec)
             if info.job.is_group():
                 self.logger.error(text)  # Snakemake does not print the message of a group
+            self._drain.note_failure(info.job)
             self.report_job_error(info, msg=text, aux_logs=logs)
 
     def _spawn_after_all(self, info: SubmittedJobInfo, obstacle: str) -> None:
-        if obstacle not in self._said:
-            self._said.add(obstacle)
+        if self._notes.is_new(obstacle):
             self.logger.warning(f"daskmpi: jobs are spawned, which is slower: {obstacle}")
         self._submit(info, obstacle)
 
     def _on_broken(self, error: Exception) -> None:
+        self._is_broken = True
+        self._kill_local_jobs()  # else Snakemake, which ends now, would wait for them
         self.workflow.scheduler.executor_error_callback(error)
 
     # -- the end -----------------------------------------------------------------------------
 
     def cancel(self) -> None:
         """End all running jobs, and those of local rules, then the run."""
+        self._leaving.interruption.arrive()
         self._kill_local_jobs()
         with contextlib.suppress(Exception):
             if self._pool is not None:
                 self._pool.cancel()
-        self.shutdown()
+        self._close()
 
     def shutdown(self) -> None:
-        """End the run, and with it the world if that was made for it."""
+        """End the run, and with it the world if that was made for it; say what is left, if anything."""
+        self._close()
+        if self._handed_over and not (self._leaving.has_begun or self._is_broken):
+            self._drain.close(self._next_step())
+
+    def _next_step(self) -> str:
+        if self._settings.resubmit and self._settings.launcher == "sbatch":
+            return "none: the next Slurm job is planned and submitted now (--daskmpi-resubmit)."
+        in_world = bootstrap.current_world() is not None
+        return command_line.continuing_step(self._settings.launcher or "auto", in_world=in_world)
+
+    def _close(self) -> None:
+        self._leaving.interruption.arrive()
         pool, self._pool = self._pool, None
         if pool is not None:
+            self._drain.mark_what_is_left()
             with contextlib.suppress(Exception):
                 pool.close()
+        if self._journal is not None:
+            self._journal.close()
         world, self._world = self._world, None
         if world is not None:
             world.close()
@@ -235,49 +298,3 @@ class Executor(RealExecutor):
                 with contextlib.suppress(psutil.Error):
                     for process in (*child.children(recursive=True), child):
                         process.kill()
-
-    # -- the command of a spawned job ------------------------------------------------------------
-
-    @property
-    def cores(self) -> str:
-        """What Snakemake passes as ``--cores`` where nothing better is known."""
-        return "all"
-
-    def get_exec_mode(self) -> ExecMode:
-        """Spawned jobs are remote jobs to Snakemake."""
-        return ExecMode.REMOTE
-
-    def get_python_executable(self) -> str:
-        """Return this Python if workers share its installation, as they do in an allocation."""
-        import sys
-
-        shared = SharedFSUsage.SOFTWARE_DEPLOYMENT in self.workflow.storage_settings.shared_fs_usage
-        return sys.executable if shared else "python"
-
-    def get_job_exec_prefix(self, job: JobExecutorInterface) -> str:  # noqa: ARG002
-        """Return the command that goes to the directory in which the Snakefile is parsed."""
-        if not self.workflow.storage_settings.assume_common_workdir:
-            return ""
-        return f"cd {shlex.quote(self.workflow.workdir_init)}"
-
-    def get_job_args(self, job: JobExecutorInterface, **kwargs: Any) -> str:
-        """Return the arguments of a spawned job: its cores, and the files to wait for."""
-        args = super().get_job_args(job, cores=max(1, JobResources.of(job.resources).cores), **kwargs)
-        if SharedFSUsage.INPUT_OUTPUT not in self.workflow.storage_settings.shared_fs_usage:
-            return str(args)
-        return f"{args} {format_cli_arg('--wait-for-files', list(job.get_wait_for_files()))}"
-
-
-def offers_text(offers: Mapping[str, WorkerResources]) -> str:
-    """Return what the workers offer, alike ones counted.
-
-    >>> from snakemake_executor_plugin_daskmpi.resources import WorkerResources as W
-    >>> offers_text({"rank 2": W((0, 1), 4000, 10), "rank 3": W((2, 3), 4000, 10)})
-    '2 workers with 2 cores, 4000 MB each'
-    """
-    counts: dict[str, int] = {}
-    for offer in offers.values():
-        gpus = f", {len(offer.gpus)} GPU{'s' * (len(offer.gpus) > 1)}" if offer.gpus else ""
-        text = f"{len(offer.cores)} core{'s' * (len(offer.cores) != 1)}, {offer.mem_mb} MB{gpus}"
-        counts[text] = counts.get(text, 0) + 1
-    return "; ".join(f"{n} worker{'s' * (n > 1)} with {text}{' each' * (n > 1)}" for text, n in sorted(counts.items()))

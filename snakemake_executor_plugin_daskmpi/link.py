@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
+#: How the scheduler knows rank 1's client.
+CLIENT_NAME = "daskmpi"
 #: Seconds for which messages to the scheduler are gathered before they are sent.
 _SEND_INTERVAL_S = 0.001
 
@@ -49,7 +51,7 @@ class Link:
     async def _connect(self) -> None:
         from distributed import Client
 
-        self.client = await Client(self._address, asynchronous=True, set_as_default=False, name="daskmpi")
+        self.client = await Client(self._address, asynchronous=True, set_as_default=False, name=CLIENT_NAME)
         # Dask's client gathers messages for 10 ms, which a short job would wait for.
         comm: Any = self.client.scheduler_comm
         comm.interval = _SEND_INTERVAL_S
@@ -72,6 +74,9 @@ class World(Protocol):
 
     def check(self) -> None:
         """Raise if a worker that is being waited for can never come."""
+
+    def respawn(self, name: str) -> None:
+        """Start a lost worker anew if that is this process's to do; another one does it else."""
 
     def close(self) -> None:
         """End the world if it was made for this run alone; the run is over."""

@@ -1,46 +1,38 @@
-"""Rank 1's view of all workers: the Dask client behind few verbs.
+"""The pool of workers as rank 1 sees it: the Dask client behind few verbs.
 
-Runs on: rank 1, in a thread of its own next to Snakemake's.
+Runs on: rank 1. The Dask client lives in an event loop and daemon thread of its own, its
+:class:`~snakemake_executor_plugin_daskmpi.link.Link`; methods without underscore are called from
+Snakemake's threads, all others run in that loop, and so does :mod:`dispatch`.
 Called by: executor.
 
-Dask does transport, liveness, execution. It does not place: jobs are pinned to the worker
-that :mod:`placement` chose. Outcomes come back as events, the Future is released, and only
-then is the executor told; a Future that is still held when its worker dies would make Dask run
-the finished job again.
+Each Future is pinned to its worker, held until the job's outcome has come, and released before
+that is reported: Dask would run a finished job again whose Future is held when its worker dies.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-from collections import deque
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi import roll_call
+from snakemake_executor_plugin_daskmpi.dispatch import Dispatch
 from snakemake_executor_plugin_daskmpi.errors import PoolError
-from snakemake_executor_plugin_daskmpi.messages import (
-    OUTCOME_TOPIC,
-    JobOutcome,
-    JobSpec,
-    OutcomeKind,
-    RunContext,
-    WorkerInfo,
-)
-from snakemake_executor_plugin_daskmpi.placement.durations import Durations
-from snakemake_executor_plugin_daskmpi.placement.grants import grant_of
-from snakemake_executor_plugin_daskmpi.placement.placement import Assignment, Placement
-from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
-from snakemake_executor_plugin_daskmpi.worker import runner
+from snakemake_executor_plugin_daskmpi.messages import OUTCOME_TOPIC, JobOutcome, JobSpec, OutcomeKind, RunContext
+from snakemake_executor_plugin_daskmpi.pooled_job import PooledJob
+from snakemake_executor_plugin_daskmpi.worker import calls
 from snakemake_executor_plugin_daskmpi.world import rank_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
 
-    from distributed import Future
-
+    from snakemake_executor_plugin_daskmpi.comebacks import Comebacks
+    from snakemake_executor_plugin_daskmpi.deadline import Deadline
+    from snakemake_executor_plugin_daskmpi.drain import Drain
     from snakemake_executor_plugin_daskmpi.link import Link, World
+    from snakemake_executor_plugin_daskmpi.messages import WorkerInfo
+    from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
 _log = logging.getLogger(__name__)
 
@@ -48,19 +40,8 @@ _log = logging.getLogger(__name__)
 _SWEEP_S = 1.0
 #: Seconds for running jobs to end when the run is cancelled; the workers kill them after six.
 _CANCEL_S = 8.0
-
-
-@dataclass(slots=True)
-class _Job:
-    spec: JobSpec
-    request: JobResources
-    priority: int
-    worker: str | None = None
-    #: All workers that have tasks of it, if there are several.
-    shared_by: frozenset[str] = frozenset()
-    future: Future[Any] | None = None
-    #: The jobs that have or will have the same grant, this one included, in their order.
-    queue: deque[str] = field(default_factory=deque)
+#: Seconds that a cancelled run still waits for its workers when it is told to hurry.
+_HURRY_S = 1.0
 
 
 class Pool:
@@ -71,37 +52,43 @@ class Pool:
     link
         The connection to the world.
     on_outcome
-        Called in the link's thread, once for each submitted job.
+        Called in the link's thread, once for each submitted job that is not set aside.
     on_broken
         Called in the link's thread if the run cannot go on: the scheduler is gone, or a bug of ours.
+    drain
+        Told in the link's thread what starts, what will not, and when nothing is left to do.
+    comebacks
+        Asked in the link's thread which lost workers come back.
     bind
         Whether jobs are pinned to their cores.
+    max_cores
+        How many cores all jobs together may take; None for all that there are.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators, by name
         self,
         link: Link,
         on_outcome: Callable[[JobOutcome], None],
         on_broken: Callable[[Exception], None],
+        drain: Drain,
+        comebacks: Comebacks,
         *,
         bind: bool,
+        max_cores: int | None = None,
     ) -> None:
         self._link = link
-        self._on_outcome = on_outcome
         self._on_broken = on_broken
-        self._bind = bind
-        self._placement = Placement()
-        self._infos: dict[str, WorkerInfo] = {}
-        self._jobs: dict[str, _Job] = {}
-        self._durations = Durations()
-        self._submissions = itertools.count()
-        #: Queues of grants that may take further jobs.
-        self._extensible: list[deque[str]] = []
+        self._drained = drain
+        self._comebacks = comebacks
+        self._dispatch = Dispatch(link, on_outcome, drain, bind=bind, max_cores=max_cores)
         self._pump_is_due = False
         self._closed = False
         self._sweeper: asyncio.Task[None] | None = None
-        #: Cancellations on their way, held so that they are not collected.
-        self._kills: set[asyncio.Task[Any]] = set()
+        #: What is to happen near the deadline.
+        self._alarms: list[asyncio.TimerHandle] = []
+        #: Orders on their way to workers, held so that they are not collected.
+        self._orders: set[asyncio.Task[Any]] = set()
+        self._cancelling: Future[None] | None = None
         #: Whether workers take only jobs of certain components; known once open.
         self.names_components = False
 
@@ -111,14 +98,30 @@ class Pool:
         """Wait for all workers, prepare them for a run, and return what they offer by name."""
         return self._link.call(self._open(world, context, timeout_s))
 
-    def submit(self, spec: JobSpec, request: JobResources, priority: int) -> None:
-        """Queue a job. Its outcome is reported even if no worker can ever hold it."""
-        enqueue = self._guarded(lambda _: self._enqueue(spec, request, priority))
-        self._link.loop.call_soon_threadsafe(enqueue, None)
+    def watch(self, deadline: Deadline) -> None:
+        """Keep a deadline: start nothing that would not end in time, drain before it, then end what still runs."""
+        self._link.loop.call_soon_threadsafe(self._guarded(self._watch), deadline)
+
+    def submit(self, spec: JobSpec, request: JobResources, priority: int, floor: JobResources | None = None) -> None:
+        """Queue a job, which is content with a floor where no worker offers all that it requests.
+
+        Its outcome is reported even if no worker can ever hold it.
+        """
+        job = PooledJob(spec, request, floor or request, priority, request)
+        self._link.loop.call_soon_threadsafe(self._guarded(self._enqueue), job)
+
+    def drain(self, why: str) -> None:
+        """Start nothing any more, for a reason in words; running jobs go on. May be called by a signal's handler."""
+        self._link.loop.call_soon_threadsafe(self._guarded(self._drain), why)
 
     def cancel(self) -> None:
         """Forget the queue and end all running jobs; returns when their processes are gone."""
-        self._link.call(self._cancel(), timeout_s=_CANCEL_S)
+        self._cancelling = asyncio.run_coroutine_threadsafe(self._cancel(), self._link.loop)
+        self._cancelling.result(_CANCEL_S)
+
+    def hurry(self) -> None:
+        """Let a :meth:`cancel` be quick: SIGKILL now. May be called by a signal's handler."""
+        self._link.loop.call_soon_threadsafe(self._guarded(self._hurry), None)
 
     def close(self) -> None:
         """Stop listening. The world stays."""
@@ -128,28 +131,21 @@ class Pool:
 
     async def _open(self, world: World, context: RunContext, timeout_s: float) -> Mapping[str, WorkerResources]:
         client = self._link.client
+        self._context, self._timeout_s = context, timeout_s
         for info in await roll_call.workers_of(self._link, world, timeout_s):
-            offer: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in info.offer.items()}
-            self._infos[info.address] = info
-            self._placement.add_worker(info.address, WorkerResources(**offer), info.step_group)
-        self.names_components = any(offer.components is not None for offer in self._placement.workers.values())
+            self._dispatch.add_worker(info)
+        offers = self._dispatch.offers
+        self.names_components = any(offer.components is not None for offer in offers.values())
         client.subscribe_topic(OUTCOME_TOPIC, self._guarded(self._on_outcome_event))
         client.subscribe_topic("all", self._guarded(self._on_cluster_event))
         await client.run_on_scheduler(rank_log.open_rank_log, context.run_dir)
-        await client.run(runner.prepare, context)
+        await client.run(calls.prepare, context)
         self._sweeper = asyncio.create_task(self._sweep())
-        return {self._infos[address].name: offer for address, offer in self._placement.workers.items()}
+        return {self._dispatch.infos[address].name: offer for address, offer in offers.items()}
 
-    def _enqueue(self, spec: JobSpec, request: JobResources, priority: int) -> None:
-        if self._closed:
-            self._on_outcome(JobOutcome(spec.key, OutcomeKind.CANCELLED))
-            return
-        if (refusal := self._placement.refusal(request)) is not None:
-            self._on_outcome(JobOutcome(spec.key, OutcomeKind.FAILED, reason=str(refusal)))
-            return
-        self._jobs[spec.key] = _Job(spec, request, priority)
-        self._placement.enqueue(spec.key, request, priority)
-        self._pump_soon()
+    def _enqueue(self, job: PooledJob) -> None:
+        if self._dispatch.enqueue(job):
+            self._pump_soon()
 
     def _pump_soon(self) -> None:
         """Place once for all that happens in this turn of the loop."""
@@ -159,39 +155,7 @@ class Pool:
 
     def _pump(self, _: None) -> None:
         self._pump_is_due = False
-        for assignment in self._placement.assignments():
-            self._start(assignment, deque(), after="")
-        extensible, self._extensible = self._extensible, []
-        for queue in extensible:
-            self._extend(queue)
-
-    def _start(self, assignment: Assignment, queue: deque[str], after: str) -> None:
-        """Send a job to its worker, to start at once or after another one."""
-        job = self._jobs[assignment.key]
-        job.worker, job.queue = assignment.worker, queue
-        job.shared_by = frozenset(worker for worker, _ in assignment.shared)
-        queue.append(assignment.key)
-        if not after:
-            self._extensible.append(queue)
-        job.future = self._link.client.submit(
-            runner.run_job,
-            job.spec,
-            replace(grant_of(assignment, job.request, job.spec.mpi, self._infos), bind=self._bind, after=after),
-            key=f"daskmpi-{job.spec.key}-{next(self._submissions)}",
-            workers=[assignment.worker],
-            allow_other_workers=False,
-            retries=0,
-            pure=False,
-        )
-
-    def _extend(self, queue: deque[str]) -> None:
-        """Send short jobs to a worker before those ahead of them have ended, so that it need not wait for us."""
-        while queue and len(queue) <= self._durations.jobs_ahead(self._jobs[queue[-1]].spec.kind):
-            after = queue[-1]
-            assignment = self._placement.successor(after)
-            if assignment is None:
-                return
-            self._start(assignment, queue, after)
+        self._dispatch.pump()
 
     def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         """Return an event handler whose errors break the run, instead of leaving it to wait for ever."""
@@ -206,63 +170,61 @@ class Pool:
         return guarded
 
     def _on_outcome_event(self, event: tuple[float, dict[str, Any]]) -> None:
-        self._finish(JobOutcome.from_wire(event[1]["outcome"]))
-
-    def _finish(self, outcome: JobOutcome) -> None:
-        job = self._jobs.pop(outcome.key, None)
-        if job is None:
-            return
-        if job.future is not None:
-            job.future.release()
-        if outcome.ended_at:
-            self._durations.note(job.spec.kind, outcome.ended_at - outcome.started_at)
-        if outcome.key in job.queue:
-            job.queue.remove(outcome.key)
-            self._extensible.append(job.queue)
-        self._placement.release(outcome.key)
-        self._pump_soon()
-        self._on_outcome(outcome)
+        if self._dispatch.finish(JobOutcome.from_wire(event[1]["outcome"])):
+            self._pump_soon()
 
     def _on_cluster_event(self, event: tuple[float, dict[str, Any]]) -> None:
         message = event[1]
-        if message.get("action") == "remove-worker" and message.get("worker") in self._infos:
-            self._lose_worker(message["worker"])
+        address = message.get("worker", "")
+        info = self._dispatch.infos.get(address)
+        if message.get("action") == "remove-worker" and info is not None:
+            self._lose(info)
+        elif message.get("action") == "add-worker" and info is None and not self._closed:
+            self._keep(self._welcome(address))
 
-    def _lose_worker(self, address: str) -> None:
-        info = self._infos.pop(address)
-        _log.error("%s on %s was lost", info.name, info.host)
-        self._placement.remove_worker(address)
-        there = {key: job for key, job in self._jobs.items() if job.worker == address}
-        waiting = {key: job for key, job in there.items() if job.queue[0] != key}
-        for key, job in waiting.items():
-            self._wait_again(key, job)
-        for key in there.keys() - waiting.keys():
-            there[key].queue.clear()
-            reason = f"worker {info.name} on {info.host} died while running it"
-            self._finish(JobOutcome(key, OutcomeKind.LOST, worker=info.name, host=info.host, reason=reason))
-        for key, job in self._jobs.items():
-            if address in job.shared_by:
-                self._kill(key, job, f"worker {info.name} on {info.host}, which had tasks of it, died")
-        for key in self._placement.unplaceable():
-            refusal = self._placement.refusal(self._jobs[key].request)
-            self._finish(JobOutcome(key, OutcomeKind.FAILED, reason=str(refusal)))
-
-    def _kill(self, key: str, job: _Job, reason: str) -> None:
-        """Let the worker that runs a job's body end it; its outcome comes as any other."""
-        kill = self._link.client.run(runner.kill_job, key, reason, workers=[job.worker or ""], on_error="ignore")
-        self._kills.add(task := asyncio.ensure_future(kill))
-        task.add_done_callback(self._kills.discard)
-
-    def _wait_again(self, key: str, job: _Job) -> None:
-        """Put a job that was sent to a worker, and waited there for its turn, back into the queue."""
-        if job.future is not None:
-            job.future.release()
-        job.worker, job.future, job.queue = None, None, deque()
-        self._placement.enqueue(key, job.request, job.priority)
+    async def _welcome(self, address: str) -> None:
+        """Take in a worker that was started anew."""
+        client = self._link.client
+        try:
+            info: WorkerInfo = (await client.run(calls.describe, workers=[address]))[address]
+            await client.run(calls.prepare, self._context, workers=[address])
+        except Exception:  # noqa: BLE001 - it died again, perhaps: then the others do the rest
+            _log.exception("a worker at %s came, and could not be taken in", address)
+            return
+        self._dispatch.add_worker(info)
+        self._comebacks.note_return(info)
+        self._dispatch.stop_awaiting()
         self._pump_soon()
 
+    def _give_up(self, name: str) -> None:
+        if self._comebacks.give_up(name):
+            self._dispatch.stop_awaiting()
+            self._pump_soon()
+
+    def _lose(self, info: WorkerInfo) -> None:
+        _log.error("%s on %s was lost", info.name, info.host)
+        if not self._closed and self._comebacks.note_loss(info):
+            self._dispatch.await_worker()
+            self._link.loop.call_later(self._timeout_s, self._guarded(self._give_up), info.name)
+        for key, job in self._dispatch.lose_worker(info.address):
+            reason = f"worker {info.name} on {info.host}, which had tasks of it, died"
+            # The worker that runs the body ends it; its outcome comes as any other.
+            self._order(calls.kill_job, key, reason, workers=[job.worker or ""])
+        self._pump_soon()
+
+    def _order(self, what: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        """Have workers do something that is not waited for."""
+        self._keep(self._link.client.run(what, *arguments, on_error="ignore", **options))
+
+    def _keep(self, coroutine: Any) -> None:
+        """Have something done that is not waited for."""
+        self._orders.add(task := asyncio.ensure_future(coroutine))
+        task.add_done_callback(self._orders.discard)
+
+    # -- looking after it --------------------------------------------------------------------
+
     async def _sweep(self) -> None:
-        """Report jobs as lost whose Future failed in Dask without an outcome of the runner."""
+        """Report jobs as lost whose Future failed in Dask without an outcome, and say when nothing is left to do."""
         while not self._closed:
             await asyncio.sleep(_SWEEP_S)
             # A client that lost its scheduler has given up all Futures, even if it finds it again.
@@ -270,29 +232,64 @@ class Pool:
                 self._on_broken(
                     PoolError(
                         "The Dask scheduler is gone, and with it the connection to all workers.",
-                        seen=f"the client of rank 1 is {self._link.client.status}; {len(self._jobs)} jobs were open.",
+                        seen=f"the client of rank 1 is {self._link.client.status}; {len(self._dispatch.jobs)} jobs "
+                        "were open.",
                         next_step="look at rank-0.log of this run; the same command continues the workflow.",
                     )
                 )
                 return
-            for key, job in list(self._jobs.items()):
+            for key, job in list(self._dispatch.jobs.items()):
                 if job.future is not None and job.future.status in ("error", "cancelled", "lost"):
-                    info = self._infos.get(job.worker or "")
+                    info = self._dispatch.infos.get(job.worker or "")
                     worker, host = (info.name, info.host) if info else ("", "")
                     error = await job.future.exception() if job.future.status == "error" else None
                     reason = f"Dask gave it up: {error!r}" if error else "Dask gave it up"
-                    self._finish(JobOutcome(key, OutcomeKind.LOST, worker=worker, host=host, reason=reason))
+                    if self._dispatch.finish(
+                        JobOutcome(key, OutcomeKind.LOST, worker=worker, host=host, reason=reason)
+                    ):
+                        self._pump_soon()
+            # Jobs that are too long by now are found where something starts or ends, and here.
+            self._pump_soon()
+            self._guarded(self._drained.look)(self._dispatch.is_idle)
+
+    # -- the end -----------------------------------------------------------------------------
+
+    def _watch(self, deadline: Deadline) -> None:
+        self._dispatch.deadline = deadline
+        in_time = ((deadline.drains_in_s, self._drain), (deadline.ends_jobs_in_s, self._end_running))
+        why = deadline.end_text()
+        self._alarms = [self._link.loop.call_later(s, self._guarded(what), why) for s, what in in_time]
+
+    def _drain(self, why: str) -> None:
+        if not self._closed and not self._dispatch.is_draining:
+            running = sum(job.worker is not None for job in self._dispatch.jobs.values())
+            self._drained.begin(why, running)
+            self._dispatch.drain()
+
+    def _end_running(self, why: str) -> None:
+        """End what still runs, in time for an end in order."""
+        if self._closed:
+            return
+        self._drain(why)
+        self._drained.end_local_jobs()
+        if not self._dispatch.is_idle:
+            self._order(calls.end_jobs, OutcomeKind.TIMED_OUT, why)
 
     async def _cancel(self) -> None:
         self._closed = True
-        for key in [key for key, job in self._jobs.items() if job.worker is None]:
-            self._placement.withdraw(key)
-            del self._jobs[key]
-        if self._infos:
-            await self._link.client.run(runner.cancel_jobs, on_error="ignore")
+        self._dispatch.forget_waiting()
+        if self._dispatch.infos:
+            await self._link.client.run(calls.end_jobs, OutcomeKind.CANCELLED, on_error="ignore")
+
+    def _hurry(self, _: None) -> None:
+        self._order(calls.end_jobs, OutcomeKind.CANCELLED, at_once=True)
+        if self._cancelling is not None:
+            self._link.loop.call_later(_HURRY_S, self._cancelling.cancel)
 
     async def _close(self) -> None:
         self._closed = True
+        for alarm in self._alarms:
+            alarm.cancel()
         if self._sweeper is not None:
             self._sweeper.cancel()
         for topic in (OUTCOME_TOPIC, "all"):

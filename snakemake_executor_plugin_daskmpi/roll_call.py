@@ -1,7 +1,7 @@
 """Wait until all workers are there, and ask each what it is and offers.
 
-Runs on: rank 1, in the link's thread.
-Called by: pool.
+Runs on: rank 1; what asks, in the link's thread.
+Called by: pool; executor for the words.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.errors import PoolError
-from snakemake_executor_plugin_daskmpi.worker import runner
+from snakemake_executor_plugin_daskmpi.worker import calls
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from snakemake_executor_plugin_daskmpi.link import Link, World
     from snakemake_executor_plugin_daskmpi.messages import WorkerInfo
+    from snakemake_executor_plugin_daskmpi.resources import WorkerResources
 
 
 async def workers_of(link: Link, world: World, timeout_s: float) -> list[WorkerInfo]:
@@ -34,5 +37,20 @@ async def workers_of(link: Link, world: World, timeout_s: float) -> list[WorkerI
                 next_step="raise --daskmpi-startup-timeout, or look at the other ranks' output.",
             )
         await asyncio.sleep(0.05)
-    infos: dict[str, WorkerInfo] = await link.client.run(runner.describe)
+    infos: dict[str, WorkerInfo] = await link.client.run(calls.describe)
     return sorted(infos.values(), key=lambda info: info.name)
+
+
+def offers_text(offers: Mapping[str, WorkerResources]) -> str:
+    """Return what the workers offer, alike ones counted.
+
+    >>> from snakemake_executor_plugin_daskmpi.resources import WorkerResources as W
+    >>> offers_text({"rank 2": W((0, 1), 4000, 10), "rank 3": W((2, 3), 4000, 10)})
+    '2 workers with 2 cores, 4000 MB each'
+    """
+    counts: dict[str, int] = {}
+    for offer in offers.values():
+        gpus = f", {len(offer.gpus)} GPU{'s' * (len(offer.gpus) > 1)}" if offer.gpus else ""
+        text = f"{len(offer.cores)} core{'s' * (len(offer.cores) != 1)}, {offer.mem_mb} MB{gpus}"
+        counts[text] = counts.get(text, 0) + 1
+    return "; ".join(f"{n} worker{'s' * (n > 1)} with {text}{' each' * (n > 1)}" for text, n in sorted(counts.items()))

@@ -8,15 +8,18 @@ types (no ``from __future__ import annotations``, no ``int | None``), and a ``bo
 default to False, so booleans are named for the exception (``no_warm``).
 """
 
+import time
 from dataclasses import dataclass, field
 from typing import Optional
 
-from snakemake_executor_plugin_daskmpi.choice import choice
+from snakemake_executor_plugin_daskmpi.choice import check_words, choice
+from snakemake_executor_plugin_daskmpi.deadline import seconds_left
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.slurm_settings import CONTAINER_RUNTIMES, PMI_TYPES, SlurmSettings
 
 LAUNCHERS = ("auto", "local", "mpiexec", "srun", "sbatch", "plan", "script")
 BINDINGS = ("none", "cores")
+MEMORY_POLICIES = ("evict", "strict", "ignore")
 
 
 @dataclass
@@ -86,11 +89,37 @@ class Settings(SlurmSettings):
             "unparse_func": str,
         },
     )
+    memory: Optional[str] = field(
+        default="evict",
+        metadata={
+            "help": "What happens to jobs that take more memory than they asked for (mem_mb). 'evict': nothing, until "
+            "the worker's memory is nearly used up; then the job that is furthest over its request is ended. "
+            "'strict': each is ended at once. 'ignore': nothing; the peaks are only recorded.",
+            "metavar": "{" + ",".join(MEMORY_POLICIES) + "}",
+            "parse_func": choice("--daskmpi-memory", MEMORY_POLICIES),
+            "unparse_func": str,
+        },
+    )
     no_warm: bool = field(
         default=False,
         metadata={
             "help": "Start each job with 'python -m snakemake', as cluster executors do, instead of forking it "
             "from a process that has parsed the Snakefile once. Slow; for comparing.",
+        },
+    )
+    respawn: Optional[int] = field(
+        default=0,
+        metadata={
+            "help": "How many times each worker that is lost is started anew, on its own node. Default: never; "
+            "the others do the rest.",
+            "metavar": "N",
+        },
+    )
+    insecure: bool = field(
+        default=False,
+        metadata={
+            "help": "Neither encrypt nor authenticate what the ranks say to each other: whoever can reach their ports "
+            "can then run programs as you. For machines that nobody else uses.",
         },
     )
     mpiexec: Optional[str] = field(
@@ -109,19 +138,34 @@ class Settings(SlurmSettings):
         },
     )
 
+    deadline: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "When the run has to have ended: a duration from its start on ('90m', '2h'), or a time "
+            "('2026-12-24T18:00'). No job starts that says by its runtime that it would not end before, and what "
+            "still runs is ended in time. Default: the end of the Slurm job that this is in, if it is in one.",
+            "metavar": "TIME",
+        },
+    )
+
     def check(self) -> None:
         """Raise a SettingsError for a value that cannot be, whichever way it got here."""
         choice("--daskmpi-launcher", LAUNCHERS)(self.launcher or "auto")
         choice("--daskmpi-bind", BINDINGS)(self.bind or "none")
+        choice("--daskmpi-memory", MEMORY_POLICIES)(self.memory or "evict")
         choice("--daskmpi-pmi", PMI_TYPES)(self.pmi or "auto")
         choice("--daskmpi-container-runtime", CONTAINER_RUNTIMES)(self.container_runtime or "apptainer")
+        check_words("--daskmpi-mpiexec", self.mpiexec)
+        check_words("--daskmpi-srun-args", self.srun_args)
         for name in ("workers", "cores", "mem_mb", "startup_timeout", "max_components", "max_workers", "max_cores"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 flag = "--daskmpi-" + name.replace("_", "-")
                 raise SettingsError(f"{flag} cannot be {value}.", next_step=f"{flag} 1 or more, or leave it out.")
-        if self.disk_mb is not None and self.disk_mb < 0:
-            raise SettingsError(
-                f"--daskmpi-disk-mb cannot be {self.disk_mb}.",
-                next_step="--daskmpi-disk-mb 0 or more, or leave it out.",
-            )
+        if self.deadline is not None:
+            seconds_left(self.deadline, time.time())
+        for name in ("disk_mb", "respawn"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                flag = "--daskmpi-" + name.replace("_", "-")
+                raise SettingsError(f"{flag} cannot be {value}.", next_step=f"{flag} 0 or more, or leave it out.")

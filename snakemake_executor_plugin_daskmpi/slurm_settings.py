@@ -152,6 +152,13 @@ class SlurmSettings(ExecutorSettingsBase):
         default=False,
         metadata={"help": "Return with the job's id once it is submitted, instead of following it."},
     )
+    resubmit: bool = field(
+        default=False,
+        metadata={
+            "help": "With the launcher sbatch: when the time of the Slurm job is over and jobs are left, plan and "
+            "submit the next one from what is left, until the workflow is done or a job made no progress.",
+        },
+    )
     container: Optional[str] = field(
         default=None,
         metadata={

@@ -7,83 +7,49 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness import Workflow
 
-#: Jobs with an obstacle each, and one without.
-OBSTACLES = """
-    import threading
+#: A job that may go warm, and one that cannot be rebuilt by the worker: each parse makes another token.
+SNAKEFILE = """
+    import os
+
+    class Token:
+        def __reduce__(self):
+            return (os.getppid, ()) if "SPAWNING" in os.environ else (_broken, ())
+
+    def _broken():
+        raise RuntimeError("only rank 1 can make one")
 
     rule all:
-        input: "group.txt", "lock.txt", "cached.txt", "piped.txt", "warm.txt", "served.txt"
+        input: "a.txt", "token.txt"
 
-    rule first_of_group:
-        output: "first.txt"
-        group: "both"
-        shell: "echo first > {output}"
+    rule a:
+        output: "a.txt"
+        shell: "echo ${{ADDED:-nothing}} > {output}"
 
-    rule second_of_group:
-        input: "first.txt"
-        output: "group.txt"
-        group: "both"
+    rule token:
+        output: "token.txt"
+        params: token=lambda wildcards: Token()
         run:
             with open(output[0], "w") as file:
-                file.write(open(input[0]).read() + "second")
-
-    rule lock:
-        output: "lock.txt"
-        params: lock=lambda wildcards: {"lock": threading.Lock()}
-        run:
-            with params.lock["lock"], open(output[0], "w") as file:
-                file.write("locked")
-
-    rule cached:
-        output: "cached.txt"
-        cache: True
-        shell: "echo cached > {output}"
-
-    rule pipe:
-        output: pipe("the.pipe")
-        shell: "echo through the pipe > {output}"
-
-    rule piped:
-        input: "the.pipe"
-        output: "piped.txt"
-        shell: "cat {input} > {output}"
-
-    rule service:
-        output: service("the.service")
-        shell: "ln -s /dev/null {output}; sleep 1000"
-
-    rule served:
-        input: "the.service"
-        output: "served.txt"
-        shell: "test -e {input} && echo served > {output}"
-
-    rule warm:
-        output: "warm.txt"
-        run:
-            import os
-            with open(output[0], "w") as file:
-                print(os.getppid(), file=file)
+                print(type(params.token).__name__, file=file)
 """
 
 
-def test_jobs_with_an_obstacle_are_spawned_with_right_results(workflow: Workflow):
-    workflow.write("Snakefile", OBSTACLES)
-    (workflow.folder / "cache").mkdir()
-    env = {"SNAKEMAKE_OUTPUT_CACHE": str(workflow.folder / "cache")}
-    run = workflow.start("--verbose", "--cache", "--daskmpi-cores", "4", env=env)
+def test_a_precommand_spawns_the_jobs_it_is_for(workflow: Workflow):
+    workflow.write("Snakefile", SNAKEFILE)
+    run = workflow.start("--verbose", "--precommand", "export ADDED=something")
     run.ends_with(0)
-    for name, text in {
-        "group.txt": "first\nsecond",
-        "lock.txt": "locked",
-        "cached.txt": "cached\n",
-        "piped.txt": "through the pipe\n",
-        "served.txt": "served\n",
-    }.items():
-        assert workflow.read(name) == text
-    assert "is spawned: it is a group job" in run.text
-    assert "is spawned: it cannot be packed: TypeError" in run.text
-    assert "is spawned: its output is cached" in run.text
-    assert not [line for line in run.text.splitlines() if "rule warm" in line and "is spawned" in line]
+    assert workflow.read("a.txt") == "something\n"
+    assert "is spawned: --precommand is set" in run.text
+
+
+def test_a_job_that_the_worker_cannot_rebuild_is_spawned_with_one_warning(workflow: Workflow):
+    workflow.write("Snakefile", SNAKEFILE)
+    run = workflow.start("--verbose")
+    run.ends_with(0)
+    assert workflow.read("a.txt") == "nothing\n"
+    assert workflow.read("token.txt") == "Token\n"
+    assert run.text.count("a job could not be rebuilt on the worker: RuntimeError: only rank 1 can make one") == 2
+    assert run.text.count("jobs are spawned, which is slower") == 1
 
 
 def test_no_warm_spawns_every_job(workflow: Workflow):
@@ -93,14 +59,6 @@ def test_no_warm_spawns_every_job(workflow: Workflow):
     run.ends_with(0)
     assert "is spawned: --daskmpi-no-warm is set" in run.text
     assert "--mode remote" in workflow.read("a")
-
-
-def test_a_failed_group_job_is_reported_by_its_rules(workflow: Workflow):
-    workflow.write("Snakefile", OBSTACLES.replace("echo first > {output}", "echo to no avail; exit 6"))
-    run = workflow.start("group.txt")
-    run.ends_with(1)
-    assert "first_of_group, second_of_group" in run.text
-    assert "Next: " in run.text
 
 
 def test_a_snakefile_that_only_the_worker_cannot_parse_makes_it_spawn_with_one_warning(workflow: Workflow):
@@ -125,3 +83,12 @@ def test_a_snakefile_that_only_the_worker_cannot_parse_makes_it_spawn_with_one_w
     assert [workflow.read(f"out/{n}.txt") for n in range(3)] == ["0\n", "1\n", "2\n"]
     assert run.text.count("jobs are spawned, which is slower") == 1
     assert run.text.count("OSError: the file system has a bad moment") == 1
+
+
+def test_immediate_submit_is_refused_before_anything_starts(workflow: Workflow):
+    workflow.write("Snakefile", SNAKEFILE)
+    run = workflow.start("--immediate-submit", "--notemp")
+    run.ends_with(1)
+    assert "--immediate-submit cannot be used here" in run.text
+    assert "Next: leave it out" in run.text
+    assert not workflow.has(".snakemake/daskmpi")

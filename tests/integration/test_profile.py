@@ -40,6 +40,7 @@ VALUES: dict[str, Any] = {
     "max_cores": 99,
     "components": "head,any+gpu",
     "detach": True,
+    "resubmit": True,
     "container": "image.sif",
     "container_runtime": "ch-run",
     "container_bind": "/data,/ref:/reference",
@@ -50,9 +51,13 @@ VALUES: dict[str, Any] = {
     "disk_mb": 800,
     "gpus": "0,GPU-ab",
     "bind": "cores",
+    "memory": "strict",
     "no_warm": True,
+    "respawn": 2,
+    "insecure": True,
     "mpiexec": "mpiexec --oversubscribe -x A=b",
     "startup_timeout": 33,
+    "deadline": "90m",
 }
 
 FIELDS = [field.name for field in dataclasses.fields(Settings)]

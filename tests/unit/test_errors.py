@@ -36,3 +36,9 @@ def test_an_error_passes_through_a_context_manager():
 
     with pytest.raises(DaskMpiError, match="It broke"), passing():
         raise WorldError("It broke.")
+
+
+def test_what_a_message_quotes_cannot_steer_the_terminal():
+    # It moves the cursor up, and would let a line of ours be another one.
+    error = DaskMpiError("Rule \x1b[2Aa failed.", seen="\x1b[1;31mred\x1b[0m\r\x9b2J")
+    assert str(error) == "Rule \\x1b[2Aa failed.\n  Seen: red\\x0d\\x9b2J"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.failure import job_text, text
+from snakemake_executor_plugin_daskmpi.failure import enough_mb, job_text, text
 from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, OutcomeKind
 
 LOG = Path.cwd() / ".snakemake/daskmpi/run/jobs/align/17-1.log"
@@ -68,6 +68,13 @@ def test_a_group_is_called_by_its_rules():
             id="SIGKILL",
         ),
         pytest.param(
+            outcome(exit_code=1, reason="its process failed: OSError: [Errno 30] Read-only file system: 'log'"),
+            "Rule align (jobid 17, sample=B) failed on worker rank 5 (node023): "
+            "its process failed: OSError: [Errno 30] Read-only file system: 'log'.",
+            "repair what it names on that host (df -h, df -i and ulimit -a show more); --retries N runs it again.",
+            id="no log",
+        ),
+        pytest.param(
             outcome(signal=11),
             "Rule align (jobid 17, sample=B) failed on worker rank 5 (node023) with signal SIGSEGV.",
             "see the lines above; --show-failed-logs prints whole logs, --retries N runs failed jobs again.",
@@ -79,6 +86,21 @@ def test_a_group_is_called_by_its_rules():
             "worker rank 5 on node023 died while running it.",
             "look at the log of that rank beside the jobs' logs; --retries 1 runs such jobs again.",
             id="lost",
+        ),
+        pytest.param(
+            outcome(
+                OutcomeKind.OUT_OF_MEMORY,
+                reason="it took 3850 MB and had asked for mem_mb=1000",
+                signal=9,
+                requested_mb=1000,
+                peak_rss_mb=4100,
+                peak_pss_mb=3850,
+            ),
+            "Rule align (jobid 17, sample=B) ran out of memory on worker rank 5 (node023): "
+            "it took 3850 MB and had asked for mem_mb=1000.",
+            "resources: mem_mb=lambda wildcards, attempt: 4300 * attempt; with --retries 1, jobs that need more get "
+            "8600 in their second attempt.",
+            id="out of memory",
         ),
     ],
 )
@@ -93,6 +115,17 @@ def test_a_failure_shows_the_end_of_the_jobs_log_by_its_path_from_here():
 
 def test_a_failure_that_left_no_word_says_so():
     assert parts(outcome(exit_code=1))[1] == "it wrote nothing to .snakemake/daskmpi/run/jobs/align/17-1.log."
+
+
+@pytest.mark.parametrize(
+    ("requested_mb", "peak_rss_mb", "peak_pss_mb", "enough"),
+    [(0, 0, 0, 100), (500, 0, 0, 600), (500, 1000, 0, 1100), (500, 9000, 1000, 1100), (0, 1001, 0, 1200)],
+)
+def test_a_job_that_ran_out_of_memory_is_to_ask_for_a_tenth_more_than_it_took(
+    requested_mb, peak_rss_mb, peak_pss_mb, enough
+):
+    seen = {"requested_mb": requested_mb, "peak_rss_mb": peak_rss_mb, "peak_pss_mb": peak_pss_mb}
+    assert enough_mb(outcome(OutcomeKind.OUT_OF_MEMORY, **seen)) == enough
 
 
 def test_a_job_that_no_worker_took_was_refused():

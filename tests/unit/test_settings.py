@@ -15,7 +15,7 @@ from snakemake_interface_executor_plugins.registry.plugin import Plugin
 
 from snakemake_executor_plugin_daskmpi import Executor, common_settings, settings
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
-from snakemake_executor_plugin_daskmpi.settings import BINDINGS, LAUNCHERS, Settings
+from snakemake_executor_plugin_daskmpi.settings import BINDINGS, LAUNCHERS, MEMORY_POLICIES, Settings
 
 FIELDS = dataclasses.fields(Settings)
 
@@ -74,7 +74,9 @@ def test_an_empty_command_line_gives_the_defaults():
 
 def test_each_flag_reaches_its_field():
     line = "--daskmpi-launcher mpiexec --daskmpi-workers 3 --daskmpi-cores 4 --daskmpi-mem-mb 8000 --daskmpi-disk-mb 9 "
-    line += "--daskmpi-gpus 0,1 --daskmpi-bind cores --daskmpi-no-warm --daskmpi-startup-timeout 60"
+    line += (
+        "--daskmpi-gpus 0,1 --daskmpi-bind cores --daskmpi-memory ignore --daskmpi-no-warm --daskmpi-startup-timeout 60"
+    )
     assert parsed(*line.split(), "--daskmpi-mpiexec", "mpiexec -v") == Settings(
         launcher="mpiexec",
         workers=3,
@@ -83,6 +85,7 @@ def test_each_flag_reaches_its_field():
         disk_mb=9,
         gpus="0,1",
         bind="cores",
+        memory="ignore",
         no_warm=True,
         mpiexec="mpiexec -v",
         startup_timeout=60,
@@ -91,12 +94,17 @@ def test_each_flag_reaches_its_field():
 
 @pytest.mark.parametrize(
     ("name", "typo", "meant"),
-    [("launcher", "lokal", "local"), ("launcher", "mpiexc", "mpiexec"), ("bind", "core", "cores")],
+    [
+        ("launcher", "lokal", "local"),
+        ("launcher", "mpiexc", "mpiexec"),
+        ("bind", "core", "cores"),
+        ("memory", "evikt", "evict"),
+    ],
 )
 def test_a_typo_is_answered_with_the_word_meant(name, typo, meant):
     with pytest.raises(SettingsError, match=rf"^{flag(name)} cannot be '{typo}'. Did you mean {meant}\?") as raised:
         parsed(flag(name), typo)
-    choices = ", ".join(LAUNCHERS if name == "launcher" else BINDINGS)
+    choices = ", ".join({"launcher": LAUNCHERS, "bind": BINDINGS, "memory": MEMORY_POLICIES}[name])
     assert str(raised.value).endswith(f"\n  Next: {flag(name)} with one of: {choices}.")
 
 
@@ -119,6 +127,13 @@ def test_a_number_below_one_is_refused(name, value):
     assert str(raised.value).endswith(f"\n  Next: {flag(name)} 1 or more, or leave it out.")
 
 
+@pytest.mark.parametrize("name", ["mpiexec", "srun_args"])
+def test_a_quotation_that_does_not_end_is_refused(name):
+    with pytest.raises(SettingsError, match=f"^{flag(name)} cannot be .*: No closing quotation") as raised:
+        Settings(**{name: "--option 'x"}).check()
+    assert str(raised.value).endswith(f"\n  Next: close the quotation, or leave {flag(name)} out.")
+
+
 def test_scratch_space_can_be_zero_but_not_less():
     Settings(disk_mb=0).check()
     with pytest.raises(SettingsError, match=r"^--daskmpi-disk-mb cannot be -1\."):
@@ -127,8 +142,9 @@ def test_scratch_space_can_be_zero_but_not_less():
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 @pytest.mark.parametrize("bind", BINDINGS)
-def test_each_choice_can_be_made(launcher, bind):
-    Settings(launcher=launcher, bind=bind).check()
+@pytest.mark.parametrize("memory", MEMORY_POLICIES)
+def test_each_choice_can_be_made(launcher, bind, memory):
+    Settings(launcher=launcher, bind=bind, memory=memory).check()
 
 
 def test_nothing_set_is_nothing_wrong():

@@ -1,0 +1,64 @@
+"""A lost worker is started anew with ``--daskmpi-respawn``, and takes jobs again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import wait_until
+from killing import wait_for_end
+
+if TYPE_CHECKING:
+    from harness import Workflow
+
+#: A job on the only worker which waits, and others that need it.
+SNAKEFILE = """
+    rule all:
+        input: expand("late/{n}", n=range(4)), "other"
+
+    rule slow:
+        output: "slow"
+        shell: "echo $$ >> started; while [ ! -e go ]; do sleep 0.05; done; touch {output}"
+
+    rule late:
+        input: "slow"
+        output: "late/{n}"
+        shell: "touch {output}"
+
+    rule other:
+        output: "other"
+        threads: 2
+        shell: "touch {output}"
+"""
+
+
+@pytest.mark.parametrize(("launcher", "ranks"), [("local", 0), ("mpich", 3), ("openmpi", 3), ("impi", 3)])
+def test_the_only_worker_comes_back_and_does_the_rest(workflow: Workflow, launcher: str, ranks: int):
+    workflow.write("Snakefile", SNAKEFILE)
+    options = ("--retries", "1", "--daskmpi-respawn", "1", "--daskmpi-cores", "2")
+    run = workflow.start(*options, launcher=launcher, ranks=ranks)
+    workflow.wait_for("started", run=run)
+    workflow.killed = True
+    worker = workflow.server(2)
+    worker.kill()
+    wait_for_end(workflow, worker, run)
+    wait_until(lambda: len(workflow.lines("started")) == 2 or run.has_ended, on_timeout=lambda: run.text, timeout_s=60)
+    workflow.write("go", "")
+    run.ends_with(0)
+    assert run.text.count("was lost, and is started anew (1 of 1).") == 1
+    assert run.text.count("daskmpi: worker rank 2 on ") == 2
+    assert "is back." in run.text
+
+
+def test_a_worker_is_started_anew_so_many_times_and_no_more(workflow: Workflow):
+    workflow.write("Snakefile", SNAKEFILE)
+    run = workflow.start("--retries", "5", "--daskmpi-respawn", "1", "--daskmpi-cores", "2")
+    workflow.killed = True
+    for times in (1, 2):
+        wait_until(lambda n=times: len(workflow.lines("started")) == n or run.has_ended, on_timeout=lambda: run.text)
+        workflow.server(2).kill()
+        wait_until(lambda n=times: run.text.count("was lost on worker rank 2") == n, on_timeout=lambda: run.text)
+    run.ends_with(1)
+    assert "All workers are lost" in run.text
+    assert len(workflow.lines("started")) == 2
