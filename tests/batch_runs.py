@@ -18,6 +18,7 @@ from runs import SlurmRun
 from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
 from snakemake_executor_plugin_daskmpi.slurm.batch import Batch
 from snakemake_executor_plugin_daskmpi.slurm.script import render_script, sbatch_arguments
+from snakemake_executor_plugin_daskmpi.slurm.step import SURVIVE
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -27,7 +28,7 @@ WORKERS = Component("workers", ("",), n_tasks=2, cpus_per_task=2, mem_per_cpu_mb
 #: Four ranks on two nodes or three.
 TWO = Plan((HEAD, WORKERS), walltime_min=10)
 
-SRUN = ("srun", "--mpi=pmi2", "--het-group=0-1", "--kill-on-bad-exit=0")
+SRUN = ("srun", "--mpi=pmi2", "--het-group=0-1", *SURVIVE)
 SNAKEMAKE = (sys.executable, "-m", "snakemake", "--executor", "daskmpi", "--jobs", "unlimited", "--scheduler", "greedy")
 
 

@@ -12,12 +12,16 @@
 # Many sites want to know who pays, and where to run; in each component:
 ##SBATCH --account=project123
 ##SBATCH --partition=large
+# If a node fails, the job goes on without it.
+#SBATCH --no-kill
 #SBATCH hetjob
 #SBATCH --ntasks=2
 #SBATCH --cpus-per-task=4
 #SBATCH --mem-per-cpu=1G
 ##SBATCH --account=project123
 ##SBATCH --partition=large
+# If a node fails, the job goes on without it.
+#SBATCH --no-kill
 set -e
 
 # A Python with this plugin, whose mpi4py is built on, or loads, the MPI of this cluster. Inside and outside have
@@ -32,6 +36,6 @@ set -e
 # --het-group=0-1 makes one world of both components; without it, srun starts the first one's tasks alone.
 # --cpu-bind=none leaves each worker all cores that its component has on the node. srun does not know of
 # --cpus-per-task here (since Slurm 22.05), and would bind each worker to a single core.
-# --kill-on-bad-exit: if a rank dies, all end, instead of waiting for it until the walltime is over.
-srun --mpi=pmi2 --het-group=0-1 --cpu-bind=none --kill-on-bad-exit=1 \
+# The last three: if a rank dies or a node fails, its jobs are lost, and the others go on.
+srun --mpi=pmi2 --het-group=0-1 --cpu-bind=none --kill-on-bad-exit=0 --wait=0 --no-kill \
   snakemake --executor daskmpi "$@"

@@ -13,6 +13,8 @@
 # Many sites want to know who pays, and where to run:
 ##SBATCH --account=project123
 ##SBATCH --partition=large
+# If a node fails, the job goes on without it.
+#SBATCH --no-kill
 set -e
 
 # A Python with this plugin, whose mpi4py is built on, or loads, the MPI of this cluster. Inside and outside have
@@ -25,6 +27,6 @@ set -e
 # What each MPI needs under Slurm (a library for Intel MPI, a transport for MPICH) the plugin sees to.
 # --mpi=pmi2 is for MPICH and Intel MPI; Open MPI needs --mpi=pmix.
 # --cpus-per-task again, since srun does not take it from the lines above (since Slurm 22.05).
-# --kill-on-bad-exit: if a rank dies, all end, instead of waiting for it until the walltime is over.
-srun --mpi=pmi2 --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=1 \
+# The last three: if a rank dies or a node fails, its jobs are lost, and the others go on.
+srun --mpi=pmi2 --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=0 --wait=0 --no-kill \
   snakemake --executor daskmpi "$@"

@@ -11,9 +11,13 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from snakemake_executor_plugin_daskmpi.resources import JobResources, Steering
+from snakemake_executor_plugin_daskmpi.group_needs import least_of
+from snakemake_executor_plugin_daskmpi.resources import JobResources, Steering, WorkerResources, shrunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Minutes that a job is taken to need whose rule does not say. Arbitrary.
 ASSUMED_RUNTIME_MIN = 5
@@ -33,6 +37,8 @@ class Need:
     minutes: float
     #: Whether it runs on rank 1, inside Snakemake's own process.
     is_local: bool = False
+    #: What a group of jobs is content with, then taking longer; None for a single job.
+    least: JobResources | None = None
 
     @property
     def cores(self) -> int:
@@ -101,6 +107,16 @@ class Demand:
         shapes = [Shape(need, sum(names.values()), tuple(sorted(names))) for need, names in rules.items()]
         return sorted(shapes, key=_order)
 
+    def within(self, offers_of: Callable[[Steering], list[WorkerResources]]) -> Demand:
+        """Return the same with groups that ask for no more than there is.
+
+        Parameters
+        ----------
+        offers_of
+            Returns what whole nodes would offer to a job.
+        """
+        return replace(self, jobs=tuple(replace(job, need=_within(job.need, offers_of)) for job in self.jobs))
+
     def critical_path_min(self) -> float:
         """Return the minutes of the longest chain of jobs that wait for one another."""
         ends = [0.0] * len(self.jobs)
@@ -134,6 +150,16 @@ class Demand:
 def _order(shape: Shape) -> tuple[object, ...]:
     asked = shape.need.resources
     return (asked.component, -asked.gpus, -asked.cores, -asked.mem_mb, -shape.need.minutes, shape.rules)
+
+
+def _within(need: Need, offers_of: Callable[[Steering], list[WorkerResources]]) -> Need:
+    """Return a need that nodes can hold, if they hold the least of it; a group in less room takes longer."""
+    if need.least is None:
+        return need
+    wish, given = need.resources, shrunk(need.resources, need.least, offers_of(need.steering))
+    shares = ((wish.cores, given.cores), (wish.mem_mb, given.mem_mb))
+    times = max((-(-asked // got) for asked, got in shares if got), default=1)
+    return replace(need, resources=given, minutes=need.minutes * times)
 
 
 def demand_of(dag: Any) -> Demand:
@@ -194,4 +220,5 @@ def _need(job: Any, resources: Any, *, is_local: bool) -> Need:
     minutes = asked.runtime_min or ASSUMED_RUNTIME_MIN * steps
     if not isinstance(resources.get("mem_mb"), (int, float)):
         asked = replace(asked, mem_mb=ASSUMED_MEM_MB)
-    return Need(asked, Steering.of(resources), float(minutes))
+    least = least_of(job, asked) if job.is_group() else None
+    return Need(asked, Steering.of(resources), float(minutes), least=least)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.planning.walltime import duration_text, render_walltime
+from snakemake_executor_plugin_daskmpi.resources import UNLIMITED_DISK_MB, WorkerResources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Shape
+    from snakemake_executor_plugin_daskmpi.resources import Steering
     from snakemake_executor_plugin_daskmpi.slurm.site import NodeType, Partition, Site
 
 
@@ -55,6 +57,21 @@ def usable_partition(name: str, rule: str, site: Site) -> Partition:
             + f", or wait: sinfo -p {name}",
         )
     return partition
+
+
+def whole_nodes(steering: Steering, site: Site) -> list[WorkerResources]:
+    """Return what a worker would offer that is all of a node, of the nodes that a job may go to."""
+    chosen = site.partition(steering.partition) if steering.partition else None
+    return [
+        WorkerResources(
+            cores=tuple(range(node.cpus)),
+            mem_mb=node.mem_mb,
+            disk_mb=UNLIMITED_DISK_MB,
+            gpus=tuple(map(str, range(gpus_of(node, steering.gpu_model)))),
+        )
+        for partition in ([chosen] if chosen else site.partitions)
+        for node in partition.nodes
+    ]
 
 
 def no_default_partition(site: Site) -> LaunchError:

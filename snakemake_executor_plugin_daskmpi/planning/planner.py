@@ -57,6 +57,7 @@ def plan_of(demand: Demand, site: Site, settings: Settings) -> Plan:
     SettingsError
         If the walltime is none.
     """
+    demand = demand.within(lambda steering: feasibility.whole_nodes(steering, site))
     shapes = demand.shapes()
     if not shapes:
         raise LaunchError(

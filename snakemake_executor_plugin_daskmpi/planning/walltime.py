@@ -1,7 +1,7 @@
 """Walltimes as Slurm and people write them, in minutes.
 
-Runs on: the login node. Pure.
-Called by: planning.planner, planning.feasibility, slurm.script, planning.table.
+Runs on: the login node; every rank reads a deadline's text. Pure.
+Called by: planning.planner, planning.feasibility, slurm.script, planning.table, deadline.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from snakemake_executor_plugin_daskmpi.errors import SettingsError
 
 _DAY_MIN = 24 * 60
 
-#: ``1d12h``, ``90m``, ``2h 30min``.
+#: ``1d12h``, ``90m``, ``2h 30min``, ``90s``.
 _WORDS = re.compile(
     r"\s*(?:(?P<d>\d+(?:\.\d+)?)\s*d(?:ays?)?)?\s*(?:(?P<h>\d+(?:\.\d+)?)\s*h(?:(?:ou)?rs?)?)?"
-    r"\s*(?:(?P<m>\d+(?:\.\d+)?)\s*m(?:in(?:ute)?s?)?)?\s*",
+    r"\s*(?:(?P<m>\d+(?:\.\d+)?)\s*m(?:in(?:ute)?s?)?)?"
+    r"\s*(?:(?P<s>\d+(?:\.\d+)?)\s*s(?:ec(?:ond)?s?)?)?\s*",
 )
+
+_UNITS = (("d", _DAY_MIN), ("h", 60.0), ("m", 1.0), ("s", 1 / 60))
 
 #: The six forms of ``sbatch --time`` (man page), by what their numbers count in minutes.
 _FORMS = (
@@ -43,7 +46,7 @@ def parse_walltime(text: str) -> int:
     SettingsError
         If it is none, or no time at all.
     """
-    minutes = _minutes(text.strip().lower())
+    minutes = minutes_of(text)
     if not minutes:
         raise SettingsError(
             f"--daskmpi-walltime cannot be {text!r}.",
@@ -52,14 +55,20 @@ def parse_walltime(text: str) -> int:
     return math.ceil(round(minutes, 6))
 
 
-def _minutes(text: str) -> float:
+def minutes_of(text: str) -> float:
+    """Return a duration in minutes, 0 if it is none.
+
+    >>> minutes_of("90s"), minutes_of("1:30"), minutes_of("1m30s"), minutes_of("soon")
+    (1.5, 1.5, 1.5, 0.0)
+    """
+    text = text.strip().lower()
     for form, units in _FORMS:
         if match := form.fullmatch(text):
             return sum(int(number) * unit for number, unit in zip(match.groups(), units, strict=True))
     match = _WORDS.fullmatch(text)
     if match is None:
         return 0.0
-    return sum(float(match[name] or 0) * unit for name, unit in (("d", _DAY_MIN), ("h", 60.0), ("m", 1.0)))
+    return sum(float(match[name] or 0) * unit for name, unit in _UNITS)
 
 
 def render_walltime(minutes: float) -> str:

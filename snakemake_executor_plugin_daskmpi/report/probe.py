@@ -25,7 +25,7 @@ from snakemake_executor_plugin_daskmpi.launch.local import start_local_world
 from snakemake_executor_plugin_daskmpi.report import look
 from snakemake_executor_plugin_daskmpi.report.facts import RankFacts, WorldFacts
 from snakemake_executor_plugin_daskmpi.settings import Settings
-from snakemake_executor_plugin_daskmpi.worker import runner
+from snakemake_executor_plugin_daskmpi.worker import calls
 from snakemake_executor_plugin_daskmpi.world import bootstrap
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def observe(settings: Settings, launcher: str) -> WorldFacts:
     """Form the world, and return what rank 1 finds; on other ranks of an MPI world it never returns."""
     try:
         bootstrap.enter_world(settings)
-        world: World = bootstrap.current_world() or start_local_world(settings)
+        world: World = bootstrap.current_world() or start_local_world(settings, None)
     except DaskMpiError as error:
         return WorldFacts(launcher, error=str(error))
     try:
@@ -78,7 +78,7 @@ def write_answer(facts: WorldFacts) -> None:
 async def _observe(world: World, settings: Settings, launcher: str) -> WorldFacts:
     client = world.link.client
     await _workers_are_there(world, settings.startup_timeout or 300)
-    infos = {info.address: info for info in (await client.run(runner.describe)).values()}
+    infos = {info.address: info for info in (await client.run(calls.describe)).values()}
     order, token, folder_error = await asyncio.to_thread(_make_folder, settings.scratch)
     try:
         ranks = await asyncio.wait_for(_ranks(client, order, {a: i.name for a, i in infos.items()}), _LOOK_S)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from snakemake_executor_plugin_daskmpi.slurm.container import Container
     from snakemake_executor_plugin_daskmpi.slurm_settings import SlurmSettings
 
@@ -28,6 +30,8 @@ class Batch:
     srun: tuple[str, ...]
     #: The program with its arguments, as it would run here: Python comes first.
     command: tuple[str, ...]
+    #: The command line of which the script plans and submits the rest when time is over; empty if it does not.
+    resubmits: tuple[str, ...] = ()
     #: Set in the script and thus for all ranks, in this order.
     exports: tuple[tuple[str, str], ...] = ()
     container: Container | None = None
@@ -53,6 +57,7 @@ class Batch:
         command: list[str],
         exports: dict[str, str],
         container: Container | None,
+        resubmits: Sequence[str] = (),
     ) -> Batch:
         """Return what the settings and the launcher say together."""
         return cls(
@@ -64,6 +69,7 @@ class Batch:
             command=tuple(command),
             exports=tuple(exports.items()),
             container=container,
+            resubmits=tuple(resubmits),
             mail_user=settings.mail_user,
             mail_type=settings.mail_type,
             modules=tuple((settings.modules or "").split()),

@@ -1,7 +1,7 @@
 """Slurm's programs, run: bounded in time, patient while slurmctld is away, and plain about refusals.
 
 Runs on: the login node.
-Called by: slurm.inquiry, slurm.queue, slurm.follow.
+Called by: slurm.inquiry, slurm.queue, slurm.follow; time_left on rank 1.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Answer:
         return "; ".join(line for line in lines if line) or f"nothing, and ended with exit code {self.code}"
 
 
-def answer_of(command: list[str]) -> Answer:
-    """Run one of Slurm's programs, out of reach of the terminal's Ctrl-C.
+def answer_of(command: list[str], *, timeout_s: float = _TIMEOUT_S) -> Answer:
+    """Run one of Slurm's programs, out of reach of the terminal's Ctrl-C, for at most some seconds.
 
     Raises
     ------
@@ -87,13 +87,13 @@ def answer_of(command: list[str]) -> Answer:
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=_TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
             env=environ_of(os.environ),
             start_new_session=True,
         )
     except subprocess.TimeoutExpired:
-        return Answer(tuple(command), -1, "", f"Socket timed out: {command[0]} gave no answer in {_TIMEOUT_S:.0f} s")
+        return Answer(tuple(command), -1, "", f"Socket timed out: {command[0]} gave no answer in {timeout_s:.0f} s")
     return Answer(tuple(command), done.returncode, done.stdout, done.stderr)
 
 

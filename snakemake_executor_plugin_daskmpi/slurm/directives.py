@@ -55,7 +55,7 @@ def component_directives(plan: Plan, batch: Batch) -> Iterator[str]:
         if number == 0:
             options = [(name, value) for name, value in job_options(batch) if "\n" not in value] + options
         lines = [f"#SBATCH {name}={directive_value(value)}" for name, value in options]
-        lines += ["#SBATCH --no-requeue", *_further_arguments(component.extra)]
+        lines += ["#SBATCH --no-requeue", "#SBATCH --no-kill", *_further_arguments(component.extra)]
         yield "\n".join([comment(_purpose(plan, number)), *lines])
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.slurm import queue, reasons, record, sbatch
+from snakemake_executor_plugin_daskmpi.slurm import queue, reasons, record, sbatch, succession
 from snakemake_executor_plugin_daskmpi.slurm.controller import say
 from snakemake_executor_plugin_daskmpi.slurm.output import Output
 from snakemake_executor_plugin_daskmpi.slurm.wishes import EXIT_CODES, Left, Terminated, listen
@@ -134,8 +134,22 @@ class Follower:
             self._show()
             code = self.submission.exit_code
             if code is not None or (jobs is not None and all(job.state in queue.ENDED for job in jobs)):
+                if code == os.EX_TEMPFAIL and self._goes_on():
+                    continue
                 return self._ended(code)
             time.sleep(_TICK_S)
+
+    def _goes_on(self) -> bool:
+        """Follow the job that an ended one has submitted in its place, if there is one."""
+        successor = succession.successor_of(self.submission)
+        if successor is None:
+            return False
+        self._show()
+        say(f"Slurm job {self.submission.job_id} has ended, its time was over; job {successor.job_id} goes on.")
+        self.submission, self.output = successor, Output(Path(successor.folder) / record.OUTPUT)
+        self._told, self._next_look, self._pause = None, 0.0, _FIRST_LOOK_S
+        say(f"all that it writes is in {self.output}.")
+        return True
 
     def obey(self, wish: BaseException) -> int:
         """Do what a signal asks for; return the exit code."""
@@ -235,6 +249,14 @@ class Follower:
     # -- cancelling --------------------------------------------------------------------------
 
     def _cancel(self) -> None:
+        """End the job, and one that it has submitted in its place meanwhile."""
+        succession.stop_chain(self.submission)
+        self._cancel_one()
+        while (successor := succession.successor_of(self.submission)) is not None:
+            self.submission = successor
+            self._cancel_one()
+
+    def _cancel_one(self) -> None:
         """End the job: in order if it runs, so that Snakemake's lock goes, then by all means."""
         job_id = self.submission.job_id
         say(f"cancelling Slurm job {job_id}.")

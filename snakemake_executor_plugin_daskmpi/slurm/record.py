@@ -1,11 +1,13 @@
 """The record of a submission: which Slurm job a working directory has, so that it is not submitted twice.
 
-Runs on: the login node.
-Called by: slurm.submission, slurm.follow, and the package's ``__init__`` for a notice.
+Runs on: the login node; the node of a job whose successor is submitted.
+Called by: slurm.submission, slurm.succession, slurm.sbatch, slurm.chain, slurm.follow, and the package's ``__init__``
+for a notice.
 
 ``.snakemake/daskmpi/submitted.json`` is made before Snakemake's lock is released and goes when the job has ended. In
 between it tells of the job, whose id is "" while it is being submitted. Each submission has a folder of its own beside
-it, which stays: the batch script, all that the job wrote, its exit code.
+it, which stays: the batch script, all that the job wrote, its exit code. A job that submits its own successor hands the
+record on to it, and tells in its folder which it is.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
-import itertools
 import json
 import os
 import shlex
@@ -24,8 +25,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.launch import command_line
 from snakemake_executor_plugin_daskmpi.slurm import queue
 from snakemake_executor_plugin_daskmpi.slurm.controller import PATIENCE_S, say
+from snakemake_executor_plugin_daskmpi.slurm.progress import SUBMISSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +62,8 @@ class Record:
     job_id: str = ""
     #: Slurm's cluster, "" where there is one only.
     cluster: str = ""
+    #: Folder of the submission whose job submits this one, "" if the user does.
+    follows: str = ""
 
     @property
     def stamp(self) -> str:
@@ -79,12 +84,16 @@ def home_of(workdir: Path) -> Path:
     return workdir / ".snakemake" / "daskmpi"
 
 
-def new_record(workdir: Path, command: Sequence[str], arguments: Sequence[str] = (), folder: str = "") -> Record:
+def new_record(
+    workdir: Path, command: Sequence[str], arguments: Sequence[str] = (), folder: str = "", follows: str = ""
+) -> Record:
     """Return the record of a submission to come, in a folder of its own unless one is given."""
     now = dt.datetime.now().astimezone()
     folder = folder or str(home_of(workdir) / "submissions" / f"{now:%Y-%m-%dT%H%M%S.%f}-{os.getpid()}")
     when = now.isoformat(sep=" ", timespec="seconds")
-    return Record(folder, shlex.join(command), when, socket.gethostname(), os.getpid(), tuple(arguments))
+    return Record(
+        folder, shlex.join(command), when, socket.gethostname(), os.getpid(), tuple(arguments), follows=follows
+    )
 
 
 def path_of(record: Record) -> Path:
@@ -95,12 +104,15 @@ def path_of(record: Record) -> Path:
 def read(workdir: Path) -> Record | None:
     """Return the record of a working directory; None if there is none, or none that can be read."""
     try:
-        held: dict[str, Any] = json.loads((home_of(workdir) / "submitted.json").read_text())
-        return Record(**{**held, "arguments": tuple(held["arguments"])})
-    except FileNotFoundError:
-        return None
+        return record_of((home_of(workdir) / "submitted.json").read_text())
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def record_of(text: str) -> Record:
+    """Read what :func:`text_of` wrote; ValueError, TypeError or KeyError if it is something else."""
+    held: dict[str, Any] = json.loads(text)
+    return Record(**{**held, "arguments": tuple(held["arguments"])})
 
 
 def claim(record: Record) -> None:
@@ -109,12 +121,16 @@ def claim(record: Record) -> None:
     Raises
     ------
     LaunchError
-        If there is a record already.
+        If there is a record already, but of the submission that this one follows.
     """
     path = path_of(record)
+    held = read(path.parent.parent.parent) if record.follows else None
+    if held is not None and held.folder == record.follows:
+        save(record)
+        return
     # Complete when it gets its name, since others may read it at once.
     draft = Path(record.folder) / "record.json"
-    draft.write_text(_text_of(record))
+    draft.write_text(text_of(record))
     try:
         os.link(draft, path)
     except FileExistsError:
@@ -136,7 +152,7 @@ def save(record: Record) -> None:
     """Replace what is on disk by a newer state of the same submission."""
     path = path_of(record)
     draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(_text_of(record))
+    draft.write_text(text_of(record))
     draft.replace(path)
 
 
@@ -149,7 +165,8 @@ def remove(record: Record) -> None:
             path.unlink()
 
 
-def _text_of(record: Record) -> str:
+def text_of(record: Record) -> str:
+    """Return a record as it stands in a file."""
     return json.dumps(dataclasses.asdict(record), indent=2) + "\n"
 
 
@@ -250,9 +267,9 @@ def notice(arguments: Sequence[str]) -> None:
     While it runs, Snakemake ends with an error about its lock before it comes to us. Never an error itself, and
     free where there is no record.
     """
-    workdir = Path.cwd() / directory_of(arguments)
+    workdir = Path.cwd() / command_line.directory_of(arguments)
     record = read(workdir)
-    if record is None:
+    if record is None or record.folder == os.environ.get(SUBMISSION):
         return
     with contextlib.suppress(queue.SlurmSilenceError, LaunchError):
         if jobs := jobs_of(record):
@@ -261,18 +278,3 @@ def notice(arguments: Sequence[str]) -> None:
                 f"Slurm job {number} of this working directory, submitted on {record.when}: {state_text(jobs)}. "
                 f"'snakemake-daskmpi follow' shows its output, 'scancel {number}' ends it."
             )
-
-
-def directory_of(arguments: Sequence[str]) -> str:
-    """Return Snakemake's ``--directory`` of a command line, "" if it has none.
-
-    >>> directory_of(["-d", "a"]), directory_of(["--directory=b"]), directory_of(["all"])
-    ('a', 'b', '')
-    """
-    found = ""
-    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
-        if argument in {"-d", "--directory"}:
-            found = following
-        elif argument.startswith("--directory="):
-            found = argument.partition("=")[2]
-    return found

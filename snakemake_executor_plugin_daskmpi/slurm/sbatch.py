@@ -1,6 +1,6 @@
 """Sbatch, run once: a job that Slurm has taken without saying so is found, not submitted again.
 
-Runs on: the login node, when Snakemake's lock is released and its process replaced.
+Runs on: the login node, or that of a job with a successor, when Snakemake's lock is released and its process replaced.
 Called by: slurm.follow.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.slurm import queue, reasons, record
+from snakemake_executor_plugin_daskmpi.slurm import queue, reasons, record, succession
 from snakemake_executor_plugin_daskmpi.slurm.controller import PATIENCE_S, answer_of, away, say
 from snakemake_executor_plugin_daskmpi.slurm.wishes import signals_held
 
@@ -87,4 +87,6 @@ def _found(submission: Record, give_up: float) -> str | None:
 def _submitted(submission: Record, job_id: str, cluster: str) -> Record:
     submission = dataclasses.replace(submission, job_id=job_id, cluster=cluster)
     record.save(submission)
+    if submission.follows:
+        succession.note_successor(submission)
     return submission

@@ -6,8 +6,10 @@ Called by: slurm.submission, which submits or prints it.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.slurm import container as containers
@@ -17,6 +19,7 @@ from snakemake_executor_plugin_daskmpi.slurm.directives import (
     component_directives,
     job_options,
 )
+from snakemake_executor_plugin_daskmpi.world import roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,6 +80,8 @@ def render_script(plan: Plan, batch: Batch) -> str:
         *_environment(batch),
         *[_NO_HINT] * any(component.multithread for component in plan.components),
         _run(batch),
+        *([_next_job(batch)] if batch.resubmits else []),
+        'exit "$code"',
     ]
     return "\n\n".join(block.strip("\n") for block in blocks) + "\n"
 
@@ -193,8 +198,25 @@ def _run(batch: Batch) -> str:
     if batch.scratch:
         srun += ' \\\n    bash -c "$in_scratch" in_scratch'
     return f"""\
-# The run
+# The run. srun's exit code is that of the rank that fared worst; rank 1 writes down how the run itself ended.
+export {roles.EXIT_CODE_FILE}="$exit_code_file.run"
+rm -f "$exit_code_file.run"
 cd {shlex.quote(batch.workdir)} ||
     fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
 {srun} \\
-    {command_lines(program)}"""
+    {command_lines(program)}
+code=$?
+[ ! -s "$exit_code_file.run" ] || code=$(cat "$exit_code_file.run")"""
+
+
+def _next_job(batch: Batch) -> str:
+    folder = PurePosixPath(absolute_path(batch, batch.exit_code_file)).parent
+    program = [batch.resubmits[0], "-P", "-m", "snakemake_executor_plugin_daskmpi.slurm.chain", str(folder)]
+    return f"""\
+# {os.EX_TEMPFAIL}: time is over and jobs are left. The next Slurm job is planned and submitted from here; if that finds
+# nothing to do, the workflow is done.
+if [ "$code" -eq {os.EX_TEMPFAIL} ]; then
+    {command_lines(program, batch.resubmits)} >/dev/null ||
+        exit 1
+    [ -e {shlex.quote(str(folder / "next.json"))} ] || exit 0
+fi"""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+#: A step goes on without ranks that end or are killed, for any time, and without nodes that fail.
+SURVIVE = ("--kill-on-bad-exit=0", "--wait=0", "--no-kill")
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What ``srun`` has to know."""
@@ -35,14 +39,14 @@ class Step:
 def srun_command(step: Step) -> list[str]:
     """Return the start of the command, up to the program.
 
-    One lost rank ends the step: the others could not leave MPI together any more.
+    A lost rank, or node, is no reason to end the others: MPI is over when the run begins.
 
     >>> srun_command(Step("pmi2", (1, 4)))
-    ['srun', '--mpi=pmi2', '--het-group=0-1', '--kill-on-bad-exit=1']
+    ['srun', '--mpi=pmi2', '--het-group=0-1', '--kill-on-bad-exit=0', '--wait=0', '--no-kill']
     """
     groups = [f"--het-group=0-{len(step.cpus_per_task) - 1}"] if len(step.cpus_per_task) > 1 else []
     unbound = ["--cpu-bind=none"] if step.binds_cpus else []
-    return ["srun", f"--mpi={step.mpi}", *groups, "--kill-on-bad-exit=1", *unbound, *step.args]
+    return ["srun", f"--mpi={step.mpi}", *groups, *SURVIVE, *unbound, *step.args]
 
 
 def srun_environ(step: Step) -> dict[str, str]:

@@ -20,11 +20,12 @@ from snakemake_executor_plugin_daskmpi.launch import command_line
 from snakemake_executor_plugin_daskmpi.launch.mpi_library import pmi_type_for
 from snakemake_executor_plugin_daskmpi.planning.demand import demand_of
 from snakemake_executor_plugin_daskmpi.planning.planner import plan_of
-from snakemake_executor_plugin_daskmpi.slurm import record, wishes
+from snakemake_executor_plugin_daskmpi.slurm import chain, record, wishes
 from snakemake_executor_plugin_daskmpi.slurm.batch import Batch
 from snakemake_executor_plugin_daskmpi.slurm.container import Container
 from snakemake_executor_plugin_daskmpi.slurm.controller import say
 from snakemake_executor_plugin_daskmpi.slurm.inquiry import ask_site
+from snakemake_executor_plugin_daskmpi.slurm.progress import SUBMISSION
 from snakemake_executor_plugin_daskmpi.slurm.script import render_script, sbatch_arguments
 from snakemake_executor_plugin_daskmpi.slurm.step import Step, program_for_srun, srun_command, srun_environ
 from snakemake_executor_plugin_daskmpi.world import pmi
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.settings import Settings
     from snakemake_executor_plugin_daskmpi.slurm.site import Site
 
+#: Where a script that is printed lets its job write; nobody has submitted that, so nothing can follow it.
+_BY_HAND = "by-hand"
+
 
 def submit(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoReturn:
     """Plan the job, write its script, and become the program that submits and follows it.
@@ -47,14 +51,20 @@ def submit(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoR
         If the directory has a job already, or there can be none; nothing is left behind then.
     """
     workdir = Path.cwd()
-    record.refuse_second(workdir)
+    before = chain.predecessor(workdir) if settings.resubmit else None
+    if before is None:
+        record.refuse_second(workdir)
+    else:
+        chain.check_progress(before, len(dag))
     site = ask_site()
     plan = plan_of(demand_of(dag), site, settings)
     submission = record.new_record(workdir, command_line.same_command())
     batch = _batch(settings, plan, site, Path(submission.folder))
     script, arguments = render_script(plan, batch), sbatch_arguments(plan, batch)
-    submission = record.new_record(workdir, command_line.same_command(), arguments, folder=submission.folder)
-    Path(submission.folder).mkdir(parents=True)
+    submission = record.new_record(
+        workdir, command_line.same_command(), arguments, submission.folder, before.folder if before else ""
+    )
+    Path(submission.folder).mkdir(parents=True, mode=0o700)
     (Path(submission.folder) / record.SCRIPT).write_text(script)
     record.claim(submission)
     # From here to the job's id, no signal may leave half of a submission.
@@ -82,8 +92,8 @@ def show_script(settings: Settings, dag: Any, before_exec: Callable[[], None]) -
     site = ask_site()
     plan = plan_of(demand_of(dag), site, settings)
     # Slurm does not make folders for output.
-    folder = record.home_of(Path.cwd()) / "by-hand"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = record.home_of(Path.cwd()) / _BY_HAND
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     batch = _batch(settings, plan, site, folder)
     if arguments := sbatch_arguments(plan, batch):
         say(f"what a script cannot hold goes on the command line: sbatch {shlex.join(arguments)} SCRIPT")
@@ -112,6 +122,7 @@ def _batch(settings: Settings, plan: Plan, site: Site, folder: Path) -> Batch:
         binds_cpus=site.binds_cpus,
         args=tuple(shlex.split(settings.srun_args or "")),
     )
+    resubmits = settings.resubmit and folder.name != _BY_HAND
     library = settings.pmi_library or pmi.find_library("pmi2", os.environ)
     return Batch.of(
         settings,
@@ -121,6 +132,7 @@ def _batch(settings: Settings, plan: Plan, site: Site, folder: Path) -> Batch:
         exit_code_file=str(folder / record.EXIT_CODE),
         srun=srun_command(step),
         command=program_for_srun(command_line.same_command(f"--daskmpi-components={plan.components_setting}")),
-        exports={**srun_environ(step), LAUNCHED: "sbatch"},
+        exports={**srun_environ(step), LAUNCHED: "sbatch", **({SUBMISSION: str(folder)} if resubmits else {})},
+        resubmits=command_line.same_command() if resubmits else [],
         container=Container.of(settings, workdir, library, [str(Path.cwd())]),
     )

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 WORKERS = Component("workers", ("",), n_tasks=2, cpus_per_task=5, mem_per_cpu_mb=512)
 PLAN = Plan((HEAD, WORKERS), walltime_min=10)
 
-#: Two jobs for each worker, which do not end, with a child in a session of its own that is deaf to SIGTERM.
+#: Two jobs for each worker, which do not end, with a child in a session of its own that is deaf to SIGTERM. None of it
+#: forks when it is ended: without cgroups Slurm misses a process that begins while it kills the others.
 SNAKEFILE = """
     rule all:
         input: expand("{n}.txt", n=range(4))
@@ -28,8 +29,8 @@ SNAKEFILE = """
         output: "{n}.txt"
         threads: 2
         shell:
-            "echo half > {output}; setsid bash -c 'trap : TERM; sleep 1000; sleep 1000' & "
-            "hostname > started.{wildcards.n}; sleep 1000"
+            "echo half > {output}; setsid bash -c 'trap \\"\\" TERM; exec sleep 1000' & "
+            "hostname > started.{wildcards.n}; exec sleep 1000"
 """
 OUTPUTS = {f"{n}.txt" for n in range(4)}
 
@@ -90,27 +91,14 @@ def test_at_the_end_of_the_walltime_the_run_ends_in_order(workflow: Workflow, sl
 
 def test_when_a_workers_node_is_lost_the_run_ends_and_the_node_is_named(workflow: Workflow, slurm: SlurmCluster):
     run, batch = start(workflow)
+    # Slurm ends all components of a heterogeneous job then, and kills the node's ranks, which leave their scratch.
+    workflow.killed = True
     node = workflow.read("started.0").strip()
     slurm.scontrol("update", f"nodename={node}", "state=down", "reason=test")
     wait_for_end(workflow, run)
     assert recorded(batch) not in ("", "0")
     assert node in run.text
     check_ended_in_order(workflow, run)
-
-
-def test_when_a_worker_is_killed_the_run_ends_and_the_worker_is_named(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001
-    run, batch = start(workflow)
-    workflow.killed = True
-    workflow.rank(3).kill()
-    wait_for_end(workflow, run)
-    assert recorded(batch) not in ("", "0")
-    assert "died while running it" in run.text, run.text
-    assert "worker rank 3 on n3" in run.text
-    assert "worker rank 2" not in run.text, "it is told to end with the run"
-    assert "task 1: Killed" in run.text, "Slurm counts tasks by component"
-    assert not workflow.locks()
-    # Snakemake deletes the output of lost jobs that it still heard of.
-    assert {name for name in OUTPUTS if workflow.has(name)} <= workflow.incomplete()
 
 
 def test_when_snakemake_is_killed_the_run_ends_and_can_be_unlocked(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001

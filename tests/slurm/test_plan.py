@@ -40,6 +40,6 @@ def test_the_plan_and_the_script_are_printed_and_nothing_starts(workflow: Workfl
     script = workflow.start(*DEFAULTS, launcher="script")
     script.ends_with(0)
     assert script.text.count("#SBATCH hetjob") == 2
-    assert "srun --mpi=pmi2 --het-group=0-2 --kill-on-bad-exit=1" in script.text
+    assert "srun --mpi=pmi2 --het-group=0-2 --kill-on-bad-exit=0" in script.text
     assert not slurm.squeue("--noheader")
     assert not workflow.has("plain")

@@ -103,7 +103,8 @@ def test_a_node_without_scratch_ends_the_run_and_is_named(workflow: Workflow, sl
     batch = batch_of(
         workflow,
         srun=("srun", "--het-group=0-1"),
-        command=("sleep", "300"),
+        # Ends with its parent: Slurm without cgroups misses what a killed shell has forked in the same instant.
+        command=("bash", "-c", "[ $PPID = 1 ] || exec tail --pid=$PPID -f /dev/null"),
         setup='touch "scratch/$(scontrol show hostnames "$SLURM_JOB_NODELIST_HET_GROUP_1" | head -n 1)"',
         scratch=f"{tmp_path}/scratch/$SLURMD_NODENAME/x",
     )

@@ -106,6 +106,7 @@ def test_a_detached_job_is_not_submitted_twice_and_its_failure_is_found_by_follo
     job_id = id_of(run.text)
     assert job_id in run.text.splitlines(), "the id stands on a line of its own"
     submission = next(workflow.folder.glob(".snakemake/daskmpi/submissions/*"))
+    assert submission.stat().st_mode & 0o077 == 0, "nobody else reads its output"
     workflow.wait_for("started", run=SlurmRun(int(job_id), slurm, submission / "output.log"))
     second = submit(workflow)
     assert second.wait() != 0

@@ -11,6 +11,7 @@ from dataclasses import replace
 from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
 from snakemake_executor_plugin_daskmpi.slurm.batch import Batch
 from snakemake_executor_plugin_daskmpi.slurm.container import Container
+from snakemake_executor_plugin_daskmpi.slurm.step import SURVIVE
 
 HEAD = Component("head", (), n_tasks=2, cpus_per_task=1, mem_per_cpu_mb=1024)
 BIG = Component("big", ("", "big"), n_tasks=3, cpus_per_task=4, mem_per_cpu_mb=3072)
@@ -40,10 +41,10 @@ PLAIN = Batch(
     workdir="/home/ada/digits",
     output=".snakemake/daskmpi/1.log",
     exit_code_file=".snakemake/daskmpi/1.exit",
-    srun=("srun", "--mpi=pmi2", "--kill-on-bad-exit=1"),
+    srun=("srun", "--mpi=pmi2", *SURVIVE),
     command=("/home/ada/venv/bin/python", "-m", "snakemake", "--executor", "daskmpi", "--jobs", "unlimited"),
 )
-HET = replace(PLAIN, srun=("srun", "--mpi=pmi2", "--het-group=0-1", "--kill-on-bad-exit=1"))
+HET = replace(PLAIN, srun=("srun", "--mpi=pmi2", "--het-group=0-1", *SURVIVE))
 
 #: What a folder, an argument or a setting may hold.
 NASTY = 'it\'s "my" $HOME `id` 100%j \\ é #1\nnew'
@@ -88,6 +89,7 @@ CASES: dict[str, tuple[Plan, Batch]] = {
             scratch=f"/scratch/$SLURM_JOB_ID/{NASTY}",
         ),
     ),
+    "resubmits": (TWO, replace(HET, resubmits=(*PLAIN.command, "--config", "who=it's me"))),
     "apptainer": (TWO, replace(HET, container=APPTAINER, scratch="/scratch")),
     "singularity": (ALIKE, replace(PLAIN, container=replace(APPTAINER, runtime="singularity"))),
     "ch_run": (TWO, replace(HET, container=CH_RUN, scratch="/scratch")),

@@ -226,3 +226,17 @@ def test_every_job_fits_a_worker_that_serves_it_and_no_limit_is_passed(seed: int
             per_node = min(per_node, node.n_gpus // c.gpus_per_task if c.gpus_per_task else per_node)
             nodes += -(-c.n_tasks // per_node)
         assert nodes <= node.count
+
+
+def test_a_group_wider_than_any_node_is_planned_for_in_less_room_and_more_time():
+    wide = replace(need(cores=64, mem_mb=64000, minutes=10), least=JobResources(cores=2, mem_mb=2000))
+    plan = plan_of(demand([Job("group", wide)]), Site("tiny", "22.05.8", (MAIN,)), Settings())
+    workers = plan.components[-1]
+    assert workers.cpus_per_task == 8
+    assert plan.makespan_min == pytest.approx(10 * 64 / 8, abs=1)
+
+
+def test_a_group_whose_largest_member_fits_no_node_is_refused():
+    wide = replace(need(cores=64, mem_mb=64000), least=JobResources(cores=20, mem_mb=2000))
+    with pytest.raises(LaunchError, match="20"):
+        plan_of(demand([Job("group", wide)]), Site("tiny", "22.05.8", (MAIN,)), Settings())

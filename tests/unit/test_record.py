@@ -144,3 +144,16 @@ def test_a_notice_says_where_the_job_of_the_directory_is(tmp_path, squeue, capsy
     record.claim(dataclasses.replace(made(tmp_path), job_id="7"))
     record.notice(["-d", str(tmp_path)])
     assert "it runs on n1. 'snakemake-daskmpi follow' shows its output, 'scancel 7' ends it." in capsys.readouterr().err
+
+
+def test_a_successor_gets_the_record_of_its_own_predecessor_only(tmp_path):
+    first = made(tmp_path)
+    record.claim(first)
+    second = dataclasses.replace(made(tmp_path), follows=first.folder)
+    record.claim(second)
+    assert record.read(tmp_path) == second
+    third = dataclasses.replace(made(tmp_path), follows=first.folder)
+    with pytest.raises(LaunchError, match="already; nothing was submitted"):
+        record.claim(third)
+    record.remove(first)
+    assert record.read(tmp_path) == second, "whoever follows the first forgets its own only"

@@ -6,19 +6,19 @@ import pytest
 
 from snakemake_executor_plugin_daskmpi.slurm.step import Step, program_for_srun, srun_command, srun_environ
 
-KILL = "--kill-on-bad-exit=1"
+SURVIVE = ["--kill-on-bad-exit=0", "--wait=0", "--no-kill"]
 
 
 @pytest.mark.parametrize(
     ("step", "arguments"),
     [
-        (Step("pmix", (2,)), ["--mpi=pmix", KILL]),
-        (Step("pmi2", (1, 4, 2)), ["--mpi=pmi2", "--het-group=0-2", KILL]),
-        (Step("pmi2", (1,), binds_cpus=True), ["--mpi=pmi2", KILL, "--cpu-bind=none"]),
+        (Step("pmix", (2,)), ["--mpi=pmix", *SURVIVE]),
+        (Step("pmi2", (1, 4, 2)), ["--mpi=pmi2", "--het-group=0-2", *SURVIVE]),
+        (Step("pmi2", (1,), binds_cpus=True), ["--mpi=pmi2", *SURVIVE, "--cpu-bind=none"]),
         # what the user says comes last, and so counts
         (
             Step("pmi2", (1,), binds_cpus=True, args=("--cpu-bind=cores",)),
-            ["--mpi=pmi2", KILL, "--cpu-bind=none", "--cpu-bind=cores"],
+            ["--mpi=pmi2", *SURVIVE, "--cpu-bind=none", "--cpu-bind=cores"],
         ),
     ],
 )

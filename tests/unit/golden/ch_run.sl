@@ -11,6 +11,7 @@
 #SBATCH --cpus-per-task=1
 #SBATCH --mem-per-cpu=1024M
 #SBATCH --no-requeue
+#SBATCH --no-kill
 
 #SBATCH hetjob
 # Component 1 (big): workers for jobs that ask for none and for jobs of 'big'.
@@ -19,6 +20,7 @@
 #SBATCH --cpus-per-task=4
 #SBATCH --mem-per-cpu=3072M
 #SBATCH --no-requeue
+#SBATCH --no-kill
 
 # However this ends, its exit code is written down. Slurm tells the ranks as well when it cancels the job:
 # this waits for them.
@@ -57,11 +59,17 @@ fi 2>/dev/null
 exit $code
 '
 
-# The run
+# The run. srun's exit code is that of the rank that fared worst; rank 1 writes down how the run itself ended.
+export DASKMPI_EXIT_CODE_FILE="$exit_code_file.run"
+rm -f "$exit_code_file.run"
 cd /home/ada/digits ||
     fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
-srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=1 \
+srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=0 --wait=0 --no-kill \
     bash -c "$in_scratch" in_scratch \
     ch-run --home --bind=/opt/slurm/lib64 --bind=/home/ada/digits --bind=/data:/mnt \
     --cd=/home/ada/digits --set-env=TMPDIR=/tmp /home/ada/image -- python3 -m snakemake --executor \
     daskmpi --jobs unlimited
+code=$?
+[ ! -s "$exit_code_file.run" ] || code=$(cat "$exit_code_file.run")
+
+exit "$code"

@@ -17,6 +17,7 @@
 #SBATCH --mem-per-cpu=1024M
 #SBATCH --hint=multithread
 #SBATCH --no-requeue
+#SBATCH --no-kill
 #SBATCH --nice=5
 
 #SBATCH hetjob
@@ -31,6 +32,7 @@
 #SBATCH --gres=gpu:1
 #SBATCH --constraint=a100
 #SBATCH --no-requeue
+#SBATCH --no-kill
 
 # However this ends, its exit code is written down. Slurm tells the ranks as well when it cancels the job:
 # this waits for them.
@@ -89,9 +91,15 @@ exit $code
 # The hint is for ranks 0 and 1; srun would take it for all components.
 unset SLURM_HINT
 
-# The run
+# The run. srun's exit code is that of the rank that fared worst; rank 1 writes down how the run itself ended.
+export DASKMPI_EXIT_CODE_FILE="$exit_code_file.run"
+rm -f "$exit_code_file.run"
 cd /home/ada/digits ||
     fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
-srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=1 \
+srun --mpi=pmi2 --het-group=0-1 --kill-on-bad-exit=0 --wait=0 --no-kill \
     bash -c "$in_scratch" in_scratch \
     python -m snakemake --executor daskmpi --jobs unlimited
+code=$?
+[ ! -s "$exit_code_file.run" ] || code=$(cat "$exit_code_file.run")
+
+exit "$code"

@@ -11,6 +11,7 @@
 #SBATCH --cpus-per-task=1
 #SBATCH --mem-per-cpu=1024M
 #SBATCH --no-requeue
+#SBATCH --no-kill
 
 # However this ends, its exit code is written down. Slurm tells the ranks as well when it cancels the job:
 # this waits for them.
@@ -23,8 +24,14 @@ fail() {
     exit 1
 }
 
-# The run
+# The run. srun's exit code is that of the rank that fared worst; rank 1 writes down how the run itself ended.
+export DASKMPI_EXIT_CODE_FILE="$exit_code_file.run"
+rm -f "$exit_code_file.run"
 cd /home/ada/digits ||
     fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
-srun --mpi=pmi2 --kill-on-bad-exit=1 \
+srun --mpi=pmi2 --kill-on-bad-exit=0 --wait=0 --no-kill \
     /home/ada/venv/bin/python -m snakemake --executor daskmpi --jobs unlimited
+code=$?
+[ ! -s "$exit_code_file.run" ] || code=$(cat "$exit_code_file.run")
+
+exit "$code"

@@ -12,6 +12,7 @@
 #SBATCH --cpus-per-task=1
 #SBATCH --mem-per-cpu=1024M
 #SBATCH --no-requeue
+#SBATCH --no-kill
 
 #SBATCH hetjob
 # Component 1 (big): workers for jobs that ask for none and for jobs of 'big'.
@@ -20,6 +21,7 @@
 #SBATCH --cpus-per-task=4
 #SBATCH --mem-per-cpu=3072M
 #SBATCH --no-requeue
+#SBATCH --no-kill
 
 #SBATCH hetjob
 # Component 2 (gpu-a100): workers for jobs of 'gpu-a100'.
@@ -31,6 +33,7 @@
 #SBATCH --gpus-per-task=a100:2
 #SBATCH --constraint=lab&a100
 #SBATCH --no-requeue
+#SBATCH --no-kill
 #SBATCH --exclude n4
 #SBATCH "--comment=short of memory"
 
@@ -45,8 +48,14 @@ fail() {
     exit 1
 }
 
-# The run
+# The run. srun's exit code is that of the rank that fared worst; rank 1 writes down how the run itself ended.
+export DASKMPI_EXIT_CODE_FILE="$exit_code_file.run"
+rm -f "$exit_code_file.run"
 cd /home/ada/digits ||
     fail "The working directory cannot be entered on $HOSTNAME." "look at it there."
 srun --mpi=pmi2 --het-group=0-2 \
     /home/ada/venv/bin/python -m snakemake --executor daskmpi --jobs unlimited
+code=$?
+[ ! -s "$exit_code_file.run" ] || code=$(cat "$exit_code_file.run")
+
+exit "$code"
