@@ -1,0 +1,116 @@
+"""The corpus: small workflows, one for each thing that Snakemake offers, and how to run one.
+
+Runs on: the machine of the tests.
+Called by: integration.test_corpus. By hand, ``python tests/corpus.py`` writes what its last run found into the README.
+
+A case is a folder of ``tests/workflows``: a ``Snakefile``, what it needs beside it, and ``case.toml``::
+
+    rows = ["`shadow: minimal`"]     # its lines in the README's table
+    section = "directives"           # bodies, directives, groups, options, storage or patterns
+    arguments = ["--retries", "1"]   # of both runs; {case} is the folder's path in quotes
+    daskmpi = ["--daskmpi-workers", "2"]  # of ours alone
+    environment = {TOKEN = "x"}
+    exit_code = 0
+    then = [["--forcerun", "a"]]     # further runs in the same folder, with other arguments; "" stands for none
+    differs = ["seen/*"]             # files whose content and checksums are not compared
+    needs = ["pandas"]               # modules or programs without which it cannot run
+    services = ["http"]              # servers that it needs, whose addresses are in HTTP_SERVER and S3_SERVER
+    says = ["text"]                  # what both runs print
+    report = true                    # whether to compare what ``--report`` would show, too
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "workflows"
+
+SECTIONS = ("bodies", "directives", "groups", "options", "storage", "patterns")
+
+README = Path(__file__).parent.parent / "README.md"
+#: Between these two lines of the README stands the table.
+BEGIN, END = "<!-- the table of tests/corpus.py -->\n", "<!-- end of the table -->\n"
+#: Where test runs note what they have found, a file for each case.
+FOUND = Path(__file__).parent / ".corpus"
+
+#: Options that Snakemake refuses for every executor but its local one, how to give them, and what it says.
+REFUSED = {
+    "`--debug`": (["--debug"], "debug mode cannot be used with non-local execution"),
+    "`--edit-notebook`": (["--edit-notebook", "a"], "notebook edit mode is only allowed with local execution."),
+    "`--draft-notebook`": (["--draft-notebook", "a"], "notebook edit mode is only allowed with local execution."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One workflow of the corpus."""
+
+    name: str
+    rows: list[str]
+    section: str
+    arguments: list[str] = field(default_factory=list)
+    daskmpi: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    exit_code: int = 0
+    then: list[list[str]] = field(default_factory=list)
+    differs: list[str] = field(default_factory=list)
+    needs: list[str] = field(default_factory=list)
+    services: list[str] = field(default_factory=list)
+    says: list[str] = field(default_factory=list)
+    report: bool = False
+
+    @classmethod
+    def of(cls, folder: Path) -> Case:
+        """Read a case; TypeError for a key that there is not."""
+        return cls(folder.name, **tomllib.loads((folder / "case.toml").read_text()))
+
+    @property
+    def missing(self) -> list[str]:
+        """What it needs and this machine lacks."""
+        return [name for name in self.needs if not (importlib.util.find_spec(name) or shutil.which(name))]
+
+
+def cases() -> list[Case]:
+    """Return all cases by name."""
+    return [Case.of(file.parent) for file in sorted(FOLDER.glob("*/case.toml"))]
+
+
+def note(case: Case, spawned: set[str]) -> None:
+    """Note why jobs of a case were spawned, if they were."""
+    FOUND.mkdir(exist_ok=True)
+    (FOUND / f"{case.name}.json").write_text(json.dumps(sorted(spawned)))
+
+
+def entry(case: Case, reasons: list[str]) -> tuple[str, str]:
+    """Return what the table says of a case, what went warm and what did not."""
+    rows = ", ".join(case.rows)
+    return ("", f"{rows} ({'; '.join(reasons)})") if reasons else (rows, "")
+
+
+def table(found: dict[str, list[str]]) -> str:
+    """Return the README's table, of why jobs of each case were spawned."""
+    lines = ["| | warm | spawned (why) |", "|---|---|---|"]
+    for section in SECTIONS:
+        entries = [entry(case, found[case.name]) for case in cases() if case.section == section]
+        warm, spawned = ("; ".join(sorted(filter(None, column))) for column in zip(*entries, strict=True))
+        lines.append(f"| {section} | {warm} | {spawned} |")
+    lines += ["", "Refused by Snakemake for every executor but its local one:", "", "| | its reason |", "|---|---|"]
+    lines += [f"| {option} | {reason} |" for option, (_, reason) in REFUSED.items()]
+    return "\n".join(lines) + "\n"
+
+
+def in_readme() -> str:
+    """Return the table that the README has."""
+    return README.read_text().partition(BEGIN)[2].partition(END)[0]
+
+
+if __name__ == "__main__":
+    before, _, rest = README.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    found = {case.name: json.loads((FOUND / f"{case.name}.json").read_text()) for case in cases()}
+    README.write_text(before + BEGIN + table(found) + END + after)

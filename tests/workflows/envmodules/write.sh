@@ -1,0 +1,1 @@
+echo "$LOADED" > "${snakemake_output[0]}"

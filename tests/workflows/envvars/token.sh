@@ -1,0 +1,1 @@
+echo "$TESTED_TOKEN" "$TESTED_WORDS" > "${snakemake_output[0]}"

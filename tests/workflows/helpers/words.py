@@ -1,0 +1,1 @@
+print("words of a module")

@@ -1,0 +1,5 @@
+rule made:
+    output:
+        "<place>/other.txt",
+    shell:
+        "echo other > {output}"

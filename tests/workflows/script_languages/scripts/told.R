@@ -1,0 +1,1 @@
+writeLines(snakemake@params[["word"]], snakemake@output[[1]])

@@ -1,0 +1,1 @@
+write(snakemake.output[1], snakemake.params["word"] * "\n")

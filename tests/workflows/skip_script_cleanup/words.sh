@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+echo bash > "${snakemake_output[0]}"

@@ -1,0 +1,1 @@
+echo container > "${snakemake_output[0]}"

@@ -1,0 +1,9 @@
+def helper(text):
+    return text.strip().upper()
+
+
+rule included:
+    output:
+        "out/included.txt",
+    script:
+        "included.py"
