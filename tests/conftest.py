@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-collect_ignore_glob = ["integration/bodies/*"]
+collect_ignore_glob = ["integration/bodies/*", "workflows/*"]
 
 # Tests are no package, and pytest's importlib mode does not put their folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 # A shell starts background programs with SIGINT ignored, which children inherit. Ours are to be interrupted.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file on one of several processes, which start a Slurm once; not the many of the corpus."""
+    for item in items:
+        if item.path.name != "test_corpus.py":
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from mpis import MPIS
 from runs import Run, SlurmRun, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from slurm_cluster import SlurmCluster
 
@@ -104,13 +104,22 @@ class Workflow:
 
     # -- runs ----------------------------------------------------------------------------------
 
-    def start(self, *args: str, launcher: str = "local", ranks: int = 4, env: dict[str, str] | None = None) -> Run:
+    def start(
+        self,
+        *args: str,
+        launcher: str = "local",
+        ranks: int = 4,
+        env: dict[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> Run:
         """Start Snakemake in the workflow's folder.
 
         Parameters
         ----------
         launcher
             One of ``--daskmpi-launcher``; the name of an MPI for a world of its ranks; or REFERENCE.
+        prefix
+            A program that starts it, with its arguments.
         """
         environ = self.environ()
         snakemake = [sys.executable, "-m", "snakemake"]
@@ -126,7 +135,7 @@ class Workflow:
             require(launcher)
             environ |= MPIS[launcher].environ
             command = [str(MPIS[launcher].mpiexec), "-n", str(ranks), *command]
-        return self.start_command(command, {**environ, **(env or {})})
+        return self.start_command([*prefix, *command], {**environ, **(env or {})})
 
     def run(self, *args: str, **options: Any) -> Run:
         """Start Snakemake and wait for its end."""
@@ -205,6 +214,14 @@ class Workflow:
         tops = [process for process in family.values() if process.ppid() not in family]
         assert len(tops) == 1, f"rank {number} is {tops} of {describe(self.processes())}"
         return tops[0]
+
+    def server(self, number: int) -> psutil.Process:
+        """Return the process that does the work of a rank: in an MPI world, the child of its keeper."""
+        rank = self.rank(number)
+        if any(part.endswith("world.serve") for part in rank.cmdline()):
+            return rank
+        (child,) = rank.children()
+        return child
 
     # -- what is left --------------------------------------------------------------------------
 

@@ -47,13 +47,15 @@ def results_of(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): file.read_text() for file in files}
 
 
+# Snakemake's executor starts Python and reads the Snakefile anew for each of 150 jobs.
+@pytest.mark.timeout(600)
 def test_it_comes_to_the_same_in_a_world_of_ranks_on_this_machine_and_with_snakemakes_executor(
     workflow: Workflow, tmp_path: Path
 ) -> None:
     results = []
     for launcher, arguments in [("mpich", ()), ("local", ("--daskmpi-workers", "2")), (REFERENCE, ("--jobs", "2"))]:
         copy_example(tmp_path)
-        workflow.run(*arguments, launcher=launcher).ends_with(0)
+        workflow.run(*arguments, launcher=launcher).ends_with(0, timeout_s=300)
         results.append(results_of(tmp_path))
         width, height = struct.unpack(">II", (tmp_path / "results" / "figure.png").read_bytes()[16:24])
         assert width > 2000

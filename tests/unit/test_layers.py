@@ -7,6 +7,7 @@ it names. Only one thing depends on the place: slow packages are never imported 
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,29 +26,53 @@ LAYERS = (
     # what everyone may raise
     {"errors"},
     # the vocabulary
-    {"choice", "resources", "messages", "slurm.site", "planning.plan"},
-    {"slurm_settings"},
+    {"choice", "interruption", "resources", "messages", "slurm.site", "planning.plan", "planning.walltime"},
+    {"slurm_settings", "deadline"},
     {"settings"},
     # one thing each, and pure or close to it
-    {"body", "placement.capacity", "placement.durations", "failure", "leaving", "link", "placement.refusal", "rounds"}
-    | {"worker.environment"}
-    | {"world.pmi", "world.processes", "world.roles", "world.tuning"}
+    {"placement.assignment", "placement.capacity", "placement.durations", "placement.refusal"}
+    | {"exit_code", "failure", "journal", "last_round", "leaving", "link", "markers", "notes", "rounds"}
+    | {"warm.internals", "warm.pickling"}
+    | {"worker.cgroup", "worker.environment", "worker.eviction", "worker.tail"}
+    | {"world.pmi", "world.processes", "world.roles", "world.security", "world.tuning"}
     | {"slurm.container", "slurm.recipes"}
-    | {"planning.demand", "planning.walltime"}
-    | {"launch.command_line", "slurm.controller", "slurm.output", "slurm.step", "slurm.wishes"}
+    | {"launch.command_line", "slurm.controller", "slurm.output", "slurm.progress", "slurm.step", "slurm.wishes"}
     | {"cli_texts", "report.verdict"},
     # the login node's talk with Slurm, and the job that came of it
-    {"launch.mpi_library", "slurm.queue", "slurm.inquiry"} | {"report.facts", "report.look"},
-    {"slurm.reasons", "slurm.record", "slurm.surroundings"} | {"report.site_checks", "report.wording"},
-    {"slurm.profile", "slurm.sbatch"} | {"report.node_checks", "report.world_checks"},
+    {"comebacks", "drain", "requeue"},
+    {"group_needs", "launch.mpi_library", "world.farewell", "world.order", "slurm.queue", "slurm.inquiry"}
+    | {"report.facts", "report.look"},
+    {"time_left", "planning.demand", "slurm.reasons", "slurm.record", "slurm.surroundings"}
+    | {"report.site_checks", "report.wording"},
+    {"slurm.succession"},
+    {"slurm.chain", "slurm.profile", "slurm.sbatch"} | {"report.node_checks", "report.world_checks"},
     {"slurm.follow"} | {"report.judge", "report.listing"},
-    {"placement.shelves", "placement.spread", "worker.child", "worker.limits", "world.meeting", "world.rank_log"}
+    {"pooled_job", "spawning", "warm.body", "warm.compatibility", "worker.footprint", "worker.group"},
+    {
+        "placement.shelves",
+        "placement.spread",
+        "specs",
+        "worker.child",
+        "worker.limits",
+        "worker.memory",
+        "world.meeting",
+    }
+    | {"world.rank_log"}
     | {"slurm.batch", "planning.feasibility"},
     # a worker from the inside out; placement is rank 1's, in two steps
-    {"placement.fleet", "placement.reservations", "planning.grouping", "slurm.directives"},
+    {
+        "world.keeper",
+        "placement.fleet",
+        "placement.limit",
+        "placement.reservations",
+        "planning.grouping",
+        "slurm.directives",
+    },
     {"placement.placement", "worker.forkserver", "slurm.script", "planning.sizing"},
+    {"worker.running"},
     {"worker.runner", "planning.drafts", "planning.forecast"},
-    {"placement.grants", "roll_call"},
+    {"placement.grants", "worker.calls"},
+    {"dispatch", "roll_call"},
     # rank 1's view of all workers
     {"pool"} | {"planning.components", "planning.remarks", "planning.shortage", "planning.table"},
     # ways to become one world
@@ -61,7 +86,7 @@ LAYERS = (
     {"__init__", "__main__"},
 )
 #: Folders hold modules and nothing else.
-FOLDERS = ("launch", "placement", "planning", "report", "slurm", "worker", "world")
+FOLDERS = ("launch", "placement", "planning", "report", "slurm", "warm", "worker", "world")
 EMPTY = {f"{folder}.__init__" for folder in FOLDERS}
 
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names} | dict.fromkeys(EMPTY, 0)
@@ -69,14 +94,25 @@ POOL, EXECUTOR, TOP = LAYER_OF["pool"], LAYER_OF["executor"], LAYER_OF["__init__
 
 #: Who may import what takes long, starts MPI, or is not made for us, and that only inside functions.
 IMPORTERS = {
-    "distributed": {"link", "pool", "world.bootstrap", "world.serve", "launch.local", "report.probe"},
-    "dask": {"world.tuning", "world.bootstrap"},
-    "dask_mpi": {"world.bootstrap"},
-    "mpi4py": {"world.bootstrap", "world.meeting"},
-    "snakemake": {"body", "worker.child", "worker.forkserver", "world.serve"},
-    "cloudpickle": {"body"},
-    "psutil": {"executor", "worker.limits", "world.bootstrap"},
+    "distributed": {"link", "pooled_job", "launch.local", "report.probe"}
+    | {"world.bootstrap", "world.farewell", "world.security", "world.serve"},
+    "dask": {"world.tuning", "world.bootstrap", "world.keeper", "world.security"},
+    "dask_mpi": {"world.bootstrap", "world.keeper"},
+    "mpi4py": {"world.keeper", "world.meeting"},
+    "snakemake": {
+        "warm.internals",
+        "warm.body",
+        "warm.compatibility",
+        "worker.child",
+        "worker.forkserver",
+        "world.serve",
+    },
+    "cloudpickle": {"warm.body", "warm.pickling"},
+    "psutil": {"executor", "time_left", "worker.limits", "world.bootstrap"},
 }
+
+#: Each source is looked at by several tests.
+parsed = functools.cache(ast.parse)
 
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 MAX_FILE_LINES = 300
@@ -97,7 +133,7 @@ def source_of(module: str) -> str:
 
 def imports_of(source: str, names: set[str]) -> Iterator[Import]:
     """Yield what a source imports; of the package itself, the module without the package's name."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     late = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)]
     late += [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
     deferred = {id(child) for node in late for child in ast.walk(node)}
@@ -159,7 +195,7 @@ def test_slow_packages_are_imported_by_few_and_only_when_needed(module):
 @pytest.mark.parametrize(
     ("module", "line", "violations"),
     [
-        ("pool", f"from {PACKAGE}.worker import runner", []),
+        ("pool", f"from {PACKAGE}.worker import calls", []),
         ("pool", f"from {PACKAGE} import messages", []),
         ("pool", f"from {PACKAGE}.messages import JobSpec", []),
         ("pool", f"from {PACKAGE}.executor import Executor", [f"pool ({POOL}) imports executor ({EXECUTOR})"]),
@@ -175,9 +211,9 @@ def test_the_layers_are_told_apart_whatever_an_import_looks_like(module, line, v
 @pytest.mark.parametrize(
     ("module", "line", "violations"),
     [
-        ("pool", "async def f():\n    from distributed import Client", []),
-        ("pool", "if TYPE_CHECKING:\n    from distributed import Client", []),
-        ("pool", "import distributed.client", ["pool imports distributed at its top"]),
+        ("link", "async def f():\n    from distributed import Client", []),
+        ("link", "if TYPE_CHECKING:\n    from distributed import Client", []),
+        ("link", "import distributed.client", ["link imports distributed at its top"]),
         ("pool", "def f():\n    from mpi4py import MPI", ["pool imports mpi4py"]),
         ("executor", "from snakemake import jobs", ["executor imports snakemake"]),
         ("executor", "from snakemake_interface_executor_plugins import jobs", []),
@@ -189,7 +225,7 @@ def test_a_slow_import_in_the_wrong_place_is_found(module, line, violations):
 
 @pytest.mark.parametrize("module", modules())
 def test_a_module_says_what_it_is_for(module):
-    docstring = ast.get_docstring(ast.parse(source_of(module)))
+    docstring = ast.get_docstring(parsed(source_of(module)))
     assert docstring
     if module not in EMPTY | {"__init__"}:
         assert "\nRuns on: " in docstring, "say where it runs"
@@ -204,7 +240,7 @@ def test_a_file_is_one_thing(module):
 
 @pytest.mark.parametrize("module", modules())
 def test_a_function_is_one_thing(module):
-    functions = (n for n in ast.walk(ast.parse(source_of(module))) if isinstance(n, FUNCTIONS))
+    functions = (n for n in ast.walk(parsed(source_of(module))) if isinstance(n, FUNCTIONS))
     lengths = [(function.name, 1 + (function.end_lineno or 0) - function.lineno) for function in functions]
     assert [(name, length) for name, length in lengths if length > MAX_FUNCTION_LINES] == []
 
