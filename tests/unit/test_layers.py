@@ -182,14 +182,12 @@ def test_every_module_has_a_layer():
     assert set(modules()) == set(LAYER_OF), "give new modules a layer in this test, and forget old ones"
 
 
-@pytest.mark.parametrize("module", modules())
-def test_a_module_imports_only_from_layers_below_its_own(module):
-    assert layer_violations(module, source_of(module)) == []
+def test_a_module_imports_only_from_layers_below_its_own():
+    assert [violation for module in modules() for violation in layer_violations(module, source_of(module))] == []
 
 
-@pytest.mark.parametrize("module", modules())
-def test_slow_packages_are_imported_by_few_and_only_when_needed(module):
-    assert importer_violations(module, source_of(module)) == []
+def test_slow_packages_are_imported_by_few_and_only_when_needed():
+    assert [violation for module in modules() for violation in importer_violations(module, source_of(module))] == []
 
 
 @pytest.mark.parametrize(
@@ -223,26 +221,26 @@ def test_a_slow_import_in_the_wrong_place_is_found(module, line, violations):
     assert importer_violations(module, line) == violations
 
 
-@pytest.mark.parametrize("module", modules())
-def test_a_module_says_what_it_is_for(module):
-    docstring = ast.get_docstring(parsed(source_of(module)))
-    assert docstring
-    if module not in EMPTY | {"__init__"}:
-        assert "\nRuns on: " in docstring, "say where it runs"
-        assert "\nCalled by: " in docstring, "say who calls it"
+def test_a_module_says_what_it_is_for_where_it_runs_and_who_calls_it():
+    docstrings = {module: ast.get_docstring(parsed(source_of(module))) or "" for module in modules()}
+    assert [module for module, text in docstrings.items() if not text] == []
+    told = {module: text for module, text in docstrings.items() if module not in EMPTY | {"__init__"}}
+    assert [m for m, text in told.items() if "\nRuns on: " not in text or "\nCalled by: " not in text] == []
 
 
-@pytest.mark.parametrize("module", modules())
-def test_a_file_is_one_thing(module):
-    lines = len(source_of(module).splitlines())
-    assert lines <= MAX_FILE_LINES
+def test_a_file_is_one_thing():
+    lines = {module: len(source_of(module).splitlines()) for module in modules()}
+    assert {module: count for module, count in lines.items() if count > MAX_FILE_LINES} == {}
 
 
-@pytest.mark.parametrize("module", modules())
-def test_a_function_is_one_thing(module):
-    functions = (n for n in ast.walk(parsed(source_of(module))) if isinstance(n, FUNCTIONS))
-    lengths = [(function.name, 1 + (function.end_lineno or 0) - function.lineno) for function in functions]
-    assert [(name, length) for name, length in lengths if length > MAX_FUNCTION_LINES] == []
+def test_a_function_is_one_thing():
+    lengths = {
+        f"{module}.{node.name}": 1 + (node.end_lineno or 0) - node.lineno
+        for module in modules()
+        for node in ast.walk(parsed(source_of(module)))
+        if isinstance(node, FUNCTIONS)
+    }
+    assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION_LINES} == {}
 
 
 def test_no_module_is_a_drawer_for_everything():
