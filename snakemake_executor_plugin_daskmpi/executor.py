@@ -64,7 +64,7 @@ class Executor(SpawningExecutor):
         self._offers: list[WorkerResources] = []
         self._leaving = Leaving(self._on_drain, self._on_hurry)
         self._why_drain = ""
-        self._handed_over = self._is_broken = False
+        self._is_broken = False
         #: Why no job goes warm, if none does.
         self._spawn_all_because = ""
         self._pool: Pool | None = None
@@ -171,12 +171,11 @@ class Executor(SpawningExecutor):
         self._leaving.interruption.mind()
         self._listen_to_signals()
         self._leaving.has_jobs = True
-        if not self._handed_over:
-            self._handed_over = True
-            if line := rounds.lighten(self.workflow):
-                self.logger.info(line)
+        if line := rounds.lighten(self.workflow):
+            self.logger.info(line)
         # Snakemake gives them in no order, and the first ones start while the others are being handed over.
         super().run_jobs(sorted(jobs, key=lambda job: (-job.priority, -job.threads)))
+        rounds.hold_another(self.workflow)
 
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submit one job."""
@@ -266,7 +265,7 @@ class Executor(SpawningExecutor):
     def shutdown(self) -> None:
         """End the run, and with it the world if that was made for it; say what is left, if anything."""
         self._close()
-        if self._handed_over and not (self._leaving.has_begun or self._is_broken):
+        if self._leaving.has_jobs and not (self._leaving.has_begun or self._is_broken):
             self._drain.close(self._next_step())
 
     def _next_step(self) -> str:

@@ -1,18 +1,20 @@
 """Fewer and cheaper scheduling rounds of Snakemake's own.
 
 Runs on: rank 1.
-Called by: executor, when the first jobs are handed over.
+Called by: executor, when jobs are handed over.
 
 Snakemake starts at most 100 jobs a second unless told otherwise (``--max-jobs-per-timespan``),
 to protect batch systems, and holds a round with all ready jobs whenever a job ends. Here there is
 no batch system to protect, and the pool holds the queue. So the default limit is lifted, and with
 ``--jobs unlimited`` a round looks at a part of the ready jobs only, since Snakemake's selection takes
 time in proportion to the square of their number. What the user has set stays.
+
+The limit also makes Snakemake hold another round a second after each in which jobs were handed over, by a thread that
+keeps it from ending before. Without the limit another round comes at once: of the ready jobs, a part may be left.
 """
 
 from __future__ import annotations
 
-import copy
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +34,19 @@ def lighten(workflow: WorkflowExecutorInterface) -> str:
     limit = getattr(limiter, "_limit", None)
     if (getattr(limit, "max_jobs", 0), getattr(limit, "timespan", 0)) != _DEFAULT_LIMIT:
         return ""
-    # A copy, since the settings of the workflow hold the same object.
-    limiter._limit = copy.copy(limit)  # noqa: SLF001 - no public way
-    limiter._limit.max_jobs = sys.maxsize  # noqa: SLF001
+    scheduler.job_rate_limiter = None
+    # Where there is no limiter from the start, this many jobs may be started in a round.
+    scheduler.resources["_job_count"] = sys.maxsize
     if workflow.nodes == sys.maxsize and scheduler.subsample is None:
         scheduler.subsample = _SUBSAMPLE
     return (
         "daskmpi: Snakemake's default limit of 100 job starts a second is lifted; "
         "--max-jobs-per-timespan with another value limits them."
     )
+
+
+def hold_another(workflow: WorkflowExecutorInterface) -> None:
+    """Have another round held at once, if nothing limits it."""
+    scheduler: Any = workflow.scheduler
+    if getattr(scheduler, "job_rate_limiter", None) is None:
+        scheduler._open_jobs.release()  # noqa: SLF001 - no public way

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import sys
+from threading import Semaphore
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.rounds import lighten
+from snakemake_executor_plugin_daskmpi.rounds import hold_another, lighten
 
 
 def workflow(max_jobs: int = 100, timespan: int = 1, nodes: int = sys.maxsize, subsample: int | None = None) -> Any:
     """Return as much of a Snakemake workflow as the limits are read from."""
     limit = SimpleNamespace(max_jobs=max_jobs, timespan=timespan)
     scheduler = SimpleNamespace(job_rate_limiter=SimpleNamespace(_limit=limit), subsample=subsample)
-    return SimpleNamespace(nodes=nodes, scheduler=scheduler, settings_hold=limit)
+    scheduler._open_jobs, scheduler.resources = Semaphore(0), {"_job_count": max_jobs}
+    return SimpleNamespace(nodes=nodes, scheduler=scheduler)
 
 
 def test_the_default_limit_is_lifted_and_the_user_is_told():
     ours = workflow()
     assert "--max-jobs-per-timespan" in lighten(ours)
-    assert ours.scheduler.job_rate_limiter._limit.max_jobs == sys.maxsize
-    assert ours.settings_hold.max_jobs == 100
+    assert ours.scheduler.job_rate_limiter is None
+    assert ours.scheduler.resources["_job_count"] == sys.maxsize
 
 
 @pytest.mark.parametrize(("max_jobs", "timespan"), [(50, 1), (100, 60), (5000, 1)])
 def test_a_limit_that_the_user_has_set_stays(max_jobs, timespan):
     ours = workflow(max_jobs, timespan)
     assert lighten(ours) == ""
-    assert ours.scheduler.job_rate_limiter._limit is ours.settings_hold
-    assert ours.settings_hold.max_jobs == max_jobs
+    assert ours.scheduler.job_rate_limiter._limit.max_jobs == max_jobs
 
 
 def test_a_second_look_changes_and_says_nothing():
@@ -51,3 +52,11 @@ def test_a_round_looks_at_a_part_of_unlimited_jobs_unless_the_user_says_how_many
     ours = workflow(nodes=nodes, subsample=subsample)
     lighten(ours)
     assert ours.scheduler.subsample == looked_at
+
+
+@pytest.mark.parametrize(("max_jobs", "at_once"), [(100, True), (50, False)])
+def test_another_round_is_held_at_once_where_nothing_limits_it(max_jobs, at_once):
+    ours = workflow(max_jobs)
+    lighten(ours)
+    hold_another(ours)
+    assert ours.scheduler._open_jobs.acquire(blocking=False) == at_once
