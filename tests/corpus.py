@@ -86,22 +86,24 @@ def note(case: Case, spawned: set[str]) -> None:
     (FOUND / f"{case.name}.json").write_text(json.dumps(sorted(spawned)))
 
 
-def entry(case: Case, reasons: list[str]) -> tuple[str, str]:
-    """Return what the table says of a case, what went warm and what did not."""
-    rows = ", ".join(case.rows)
-    return ("", f"{rows} ({'; '.join(reasons)})") if reasons else (rows, "")
+def lines(case: Case, reasons: list[str]) -> list[str]:
+    """Return what the table says of a case: a line for each of its rows."""
+    how = f"spawned: {'; '.join(reasons)}" if reasons else "warm"
+    return [f"| {row} | {how} |" for row in case.rows]
 
 
 def table(found: dict[str, list[str]]) -> str:
-    """Return the README's table, of why jobs of each case were spawned."""
-    lines = ["| | warm | spawned (why) |", "|---|---|---|"]
+    """Return the README's table, of why jobs of each case were spawned: a part to unfold for each section."""
+    parts = []
     for section in SECTIONS:
-        entries = [entry(case, found[case.name]) for case in cases() if case.section == section]
-        warm, spawned = ("; ".join(sorted(filter(None, column))) for column in zip(*entries, strict=True))
-        lines.append(f"| {section} | {warm} | {spawned} |")
-    lines += ["", "Refused by Snakemake for every executor but its local one:", "", "| | its reason |", "|---|---|"]
-    lines += [f"| {option} | {reason} |" for option, (_, reason) in REFUSED.items()]
-    return "\n".join(lines) + "\n"
+        entries = [line for case in cases() if case.section == section for line in lines(case, found[case.name])]
+        if section == "options":
+            entries += [f"| {option} | refused by Snakemake: {reason} |" for option, (_, reason) in REFUSED.items()]
+        counts = {how: sum(f"| {how}" in line for line in entries) for how in ("warm", "spawned", "refused")}
+        counted = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
+        summary = f"<details><summary><b>{section}</b>: {counted}</summary>"
+        parts += [summary, "", "| | how it goes |", "|---|---|", *sorted(entries), "", "</details>", ""]
+    return "\n".join(parts)
 
 
 def in_readme() -> str:
