@@ -15,10 +15,22 @@ class Durations:
     """How long jobs of a kind take, and so how many are worth sending ahead."""
 
     def __init__(self) -> None:
+        #: By kind.
         self._mean_s: dict[str, float] = {}
 
     def note(self, kind: str, duration_s: float) -> None:
-        """Take in the duration of a job, in seconds; the last ones count most."""
+        """Take in the duration of a job, in seconds; the last ones count most.
+
+        A negative one says nothing but that a clock was set back. Taken in, it would make jobs wait for long ones.
+
+        >>> durations = Durations()
+        >>> durations.note("think", 60.0), durations.note("think", -3600.0)
+        (None, None)
+        >>> durations.jobs_ahead("think")
+        0
+        """
+        if duration_s < 0:
+            return
         self._mean_s[kind] = duration_s + 0.7 * (self._mean_s.get(kind, duration_s) - duration_s)
 
     def jobs_ahead(self, kind: str) -> int:

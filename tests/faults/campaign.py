@@ -66,16 +66,17 @@ class Fault:
         going = " --keep-going" * self.keep_going
         return f"seed {self.seed}: {self.name} after {self.after:.0%}, --retries {self.retries}{going}"
 
-    def start(self, workflow: Workflow, load: Load, *args: str, first: bool = False) -> Run:
+    def start(self, scene: Scene, *args: str, first: bool = False) -> Run:
         """Start the run that it is to hit, or the one that continues it."""
         hog_mb = self.kind.hog_mb if first else 1
         arguments = ["--daskmpi-cores", "2", "--daskmpi-mem-mb", "1000", *args]
         arguments += ["--daskmpi-workers", "2"] if self.launcher == "local" else []
         if first:
             arguments += ["--retries", str(self.retries), *["--keep-going"] * self.keep_going]
-        arguments += [*load.config, f"hog_mb={hog_mb}"]
+        arguments += [*scene.load.config, f"hog_mb={hog_mb}"]
         prefix = _OWN_NETWORK if first and self.kind.own_network else ()
-        return workflow.start(*arguments, launcher=self.launcher, prefix=prefix)
+        env = kinds.own_clock(scene) if first and self.kind.own_clock else {}
+        return scene.workflow.start(*arguments, launcher=self.launcher, prefix=prefix, env=env)
 
 
 def names_for(launcher: str) -> list[str]:
@@ -133,7 +134,7 @@ def carry_out(fault: Fault, workflow: Workflow, load: Load) -> Result:
 
 
 def _hit(fault: Fault, scene: Scene) -> Result:
-    scene.run = fault.start(scene.workflow, scene.load, first=True)
+    scene.run = fault.start(scene, first=True)
     came = False
     try:
         scene.wait_for_progress(int(fault.after * scene.load.n_jobs))

@@ -98,7 +98,7 @@ def of_the_next_run(scene: Scene, fault: Fault) -> Iterator[str]:
         scene.workflow.run("--unlock", *scene.load.config, launcher="local").ends_with(0)
     if scene.workflow.incomplete() and (fault.kind.asks_to_rerun or end is End.SILENT):
         wanted.append("--rerun-incomplete")
-    run = fault.start(scene.workflow, scene.load, *wanted)
+    run = fault.start(scene, *wanted)
     code = run.wait()
     if code:
         yield f"the next run ends with {code}: {run.text[-600:]}"

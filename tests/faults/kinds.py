@@ -14,6 +14,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scene import WORKERS
@@ -21,7 +22,6 @@ from scene import WORKERS
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
-    from pathlib import Path
 
     import psutil
 
@@ -53,6 +53,8 @@ class Kind:
     as_root: bool = False
     #: Whether the run gets a network of its own.
     own_network: bool = False
+    #: Whether the run gets a clock of its own.
+    own_clock: bool = False
     #: MB of memory that the load's hog takes.
     hog_mb: int = 10
     #: Whether it is for worlds of MPI ranks only, or for local ones only.
@@ -163,6 +165,11 @@ def stop_scheduler(scene: Scene, rng: random.Random) -> None:
 def stop_client(scene: Scene, rng: random.Random) -> None:
     """Let Snakemake stand still for some seconds."""
     _stop(scene.client, rng.choice([1, 3, 8]))
+
+
+def stand_still(scene: Scene, rng: random.Random) -> None:
+    """Let a worker, the scheduler or Snakemake stand still for a minute."""
+    _stop(scene.process(rng.choice([0, 1, *WORKERS])), 60)
 
 
 def interrupt(scene: Scene, rng: random.Random) -> None:  # noqa: ARG001
@@ -300,6 +307,38 @@ def cut_network(scene: Scene, rng: random.Random) -> None:
     _in_network(scene, "iptables", "-F")
 
 
+# -- time ----------------------------------------------------------------------------------------
+
+
+def no_clock() -> str | None:
+    """Return why a run cannot have a clock of its own that jumps, None if it can."""
+    return None if shutil.which("cc") else "there is no C compiler"
+
+
+def own_clock(scene: Scene) -> dict[str, str]:
+    """Return the environment of a run that has a clock of its own, which shows the right time so far."""
+    library = scene.clock.with_suffix(".so")
+    source = Path(__file__).with_name("clock.c")
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    _set_clock(scene, 0)
+    return {"LD_PRELOAD": str(library), "DASKMPI_TEST_CLOCK": str(scene.clock)}
+
+
+def _set_clock(scene: Scene, offset_s: int) -> None:
+    new = scene.clock.with_suffix(".new")
+    new.write_text(f"{offset_s:+d}")
+    new.rename(scene.clock)
+
+
+def jump_in_time(scene: Scene, rng: random.Random) -> None:
+    """Set the clock of all processes of the run, forward or back.
+
+    Back by seconds only: Dask (2026.8) counts the milliseconds for which it gathers messages by the time of day, so
+    that some may wait for as long as the clock was set back.
+    """
+    _set_clock(scene, rng.choice([-20, -5, 30, 3600, 86400]))
+
+
 KINDS = {
     "kill-body": Kind(kill_body, End.BEARS),
     "kill-program": Kind(kill_program, End.BEARS),
@@ -317,6 +356,7 @@ KINDS = {
     "stop-body": Kind(stop_body, End.BEARS),
     "stop-scheduler": Kind(stop_scheduler, End.BEARS),
     "stop-client": Kind(stop_client, End.BEARS),
+    "stand-still": Kind(stand_still, End.BEARS),
     "interrupt": Kind(interrupt, End.ENDS, says="", asks_to_rerun=True, unknown_runs=1),
     # At the second, mpiexec kills all ranks.
     "interrupt-twice": Kind(
@@ -342,4 +382,5 @@ KINDS = {
     "lost-packets": Kind(lose_packets, End.BEARS, as_root=True, own_network=True),
     "slow-network": Kind(slow_down_network, End.BEARS, as_root=True, own_network=True),
     "cut-network": Kind(cut_network, End.BEARS, as_root=True, own_network=True),
+    "clock-jump": Kind(jump_in_time, End.BEARS, own_clock=True),
 }

@@ -136,6 +136,11 @@ class Scene:
         """Where the logs of ranks and jobs go."""
         return self.workflow.folder / ".snakemake" / "daskmpi"
 
+    @property
+    def clock(self) -> Path:
+        """What a clock of the run's own shows, as seconds that it is off."""
+        return self.workflow.folder / "clock"
+
     def scratch(self) -> list[Path]:
         """Return the scratch folders of all workers."""
         return list(self.workflow.tmpdir.glob("daskmpi-*"))
