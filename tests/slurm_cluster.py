@@ -137,15 +137,24 @@ class SlurmCluster:
             raise ClusterError(f"{self.folder} is too long: paths of sockets below it have 107 characters at most")
         self._write()
         self._start("slurmctld", "slurmctld", "-D", "-i")
-        isolate = 'hostname "$1" && mount --bind "$2" /etc/hosts && mount -t tmpfs -o mode=1777 tmpfs /dev/shm'
         for name in self.nodes:
-            shell = ["sh", "-c", f'{isolate} && exec slurmd -D -N "$1"', "sh", name, str(self.folder / "hosts")]
-            self._start(name, "unshare", *_NAMESPACES, *shell)
+            self.start_node(name)
         try:
             self._wait(self._all_idle, lambda: f"nodes are {self._node_states()}, see {self.folder}/log")
         except BaseException:
             self.down()
             raise
+
+    def start_node(self, name: str) -> None:
+        """Start the slurmd of a node."""
+        isolate = 'hostname "$1" && mount --bind "$2" /etc/hosts && mount -t tmpfs -o mode=1777 tmpfs /dev/shm'
+        shell = ["sh", "-c", f'{isolate} && exec slurmd -D -N "$1"', "sh", name, str(self.folder / "hosts")]
+        self._start(name, "unshare", *_NAMESPACES, *shell)
+
+    def kill_slurmd(self, name: str) -> None:
+        """Kill the slurmd of a node, not what runs there."""
+        self._daemons[name].kill()
+        self._daemons[name].wait()
 
     def down(self) -> None:
         """Cancel what runs, and end the daemons and all that is left of their jobs."""

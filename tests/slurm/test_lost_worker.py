@@ -107,3 +107,20 @@ def test_after_a_node_of_a_homogeneous_job_is_lost_the_workflow_completes(workfl
     node = workflow.lines("slow.0")[0]
     slurm.scontrol("update", f"nodename={node}", "state=down", "reason=test")
     check_others_did_the_rest(workflow, run, batch, node)
+
+
+def test_a_node_whose_slurmd_is_killed_goes_on_with_its_jobs(workflow: Workflow, slurm: SlurmCluster):
+    run, batch = start(workflow)
+    node = workflow.lines("slow.0")[0]
+    slurm.kill_slurmd(node)
+    try:
+        workflow.write("go", "")
+        wait_until(lambda: recorded(batch), on_timeout=lambda: run.text, timeout_s=60)
+    finally:
+        slurm.start_node(node)
+    assert "9 of 9 steps (100%) done" in run.text, run.text
+    assert recorded(batch) == "0", run.text
+    assert "was lost" not in run.text
+    assert all(len(workflow.lines(f"slow.{n}")) == 1 for n in range(4))
+    wait_until(lambda: not workflow.processes(), on_timeout=lambda: run.text, timeout_s=30)
+    run.wait()
