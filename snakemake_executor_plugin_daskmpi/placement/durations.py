@@ -1,7 +1,7 @@
 """How long jobs take, and so how many are worth sending to a worker ahead of their time. Pure.
 
 Runs on: rank 1.
-Called by: pool.
+Called by: dispatch.
 """
 
 from __future__ import annotations
