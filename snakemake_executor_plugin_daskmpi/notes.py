@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from snakemake_executor_plugin_daskmpi.resources import JobResources, foreign_resources, shortfalls
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Mapping, Sequence
 
     from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
 
@@ -33,6 +33,11 @@ class Notes:
         self._said.add(what)
         return not known
 
+    def warn_once(self, text: str) -> None:
+        """Say something that jobs, or workers, may say many times."""
+        if self.is_new(text):
+            self._logger.warning(f"daskmpi: {text}")
+
     def oversized(self, name: str, floor: JobResources, offers: Sequence[WorkerResources]) -> None:
         """Say of a job that it asks for more of a resource than we could guess that there is."""
         short = [shortfalls(floor, offer) for offer in offers]
@@ -44,17 +49,20 @@ class Notes:
                 flag = f"{_FLAGS[resource]} sets what there is"
                 self._logger.info(f"daskmpi: {name} asks for {resource}={asked}, {found}. {flag}.")
 
-    def foreign(self, asked: Collection[str], *, steered: bool) -> None:
+    def foreign(self, asked: Mapping[str, object], *, steered: bool) -> None:
         """Say of resources that they do nothing here.
 
         Parameters
         ----------
+        asked
+            A job's resources.
         steered
             Whether ``--daskmpi-components`` names components.
         """
-        for resource in sorted(foreign_resources(set(asked), steered=steered)):
-            if self.is_new(resource):
-                self._logger.info(f"daskmpi: resource {resource} steers other executors and has no effect here.")
+        for name, part in foreign_resources(asked, steered=steered).items():
+            what = f"{part} in resource {name}" if part else f"resource {name}"
+            if self.is_new(what):
+                self._logger.info(f"daskmpi: {what} steers other executors and has no effect here.")
         own = "daskmpi_component"
         if own in asked and not steered and self.is_new(own):
             why = "--daskmpi-components names no components"

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.annotations import Asked, number, text
+from snakemake_executor_plugin_daskmpi.sbatch_options import extra_of, gres_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-#: Names under which rules ask for GPUs, in the order in which they are looked up.
-GPU_RESOURCE_NAMES = ("gpu", "gpus", "nvidia_gpu")
 
 #: What :class:`Steering` reads: it tells jobs to workers of a component where components are named.
 STEERING_RESOURCE_NAMES = frozenset(
@@ -25,7 +25,9 @@ STEERING_RESOURCE_NAMES = frozenset(
 #: Resources that steer other executors. They are accepted and have no effect here.
 FOREIGN_RESOURCE_PREFIXES = ("slurm_", "lsf_", "sge_", "pbs_", "htcondor_", "flux_", "k8s_", "googlebatch_")
 FOREIGN_RESOURCE_NAMES = STEERING_RESOURCE_NAMES | {
-    *("tasks_per_gpu", "cpus_per_gpu", "clusters", "nodes", "machine_type", "reservation", "exclusive"),
+    *("tasks_per_gpu", "cluster", "clusters", "nodes", "machine_type", "reservation", "exclusive"),
+    # Of profiles for other ways to submit.
+    *("walltime", "mem_gb", "ntasks", "ntasks_per_node", "queue"),
 }
 
 
@@ -35,7 +37,7 @@ class JobResources:
 
     #: CPU cores: ``threads``, or ``cpus_per_task`` if given, of each task. 0 for jobs with ``threads: 0``.
     cores: int = 1
-    #: Memory in MB, from ``mem_mb`` or ``mem``; 0 if the rule does not say.
+    #: Memory in MB, from ``mem_mb_per_cpu``, ``mem_mb`` or ``mem``; 0 if the rule does not say.
     mem_mb: int = 0
     #: Scratch space in MB, from ``disk_mb`` or ``disk``; 0 if the rule does not say.
     disk_mb: int = 0
@@ -56,31 +58,35 @@ class JobResources:
     def of(cls, resources: Mapping[str, object]) -> JobResources:
         """Read the resources of a Snakemake job (``job.resources``).
 
-        Snakemake has turned sizes and times written in words into ``*_mb`` and minutes
-        before. A value that is not a number yet (``<TBD>``) counts as not given.
+        Snakemake has turned sizes and times written in words into ``*_mb`` and minutes before. A value that is not a
+        number yet (``<TBD>``) counts as not given. What is said twice counts as with Snakemake's slurm executor: memory
+        per CPU before memory, and what ``slurm_extra`` says before all.
 
         >>> JobResources.of({"_cores": 4, "mem_mb": 2000, "gpu": 1, "lsf_queue": "x"})
         JobResources(cores=4, mem_mb=2000, disk_mb=0, gpus=1, runtime_min=None, component='', tasks=1, spans=False)
         >>> JobResources.of({"_cores": 2, "tasks": 8, "mpi": "srun --mpi=pmi2"})
         JobResources(cores=16, mem_mb=0, disk_mb=0, gpus=0, runtime_min=None, component='', tasks=8, spans=True)
+        >>> JobResources.of({"_cores": 2, "mem_mb": 1000, "mem_mb_per_cpu": 800, "gres": "gpu:1"})
+        JobResources(cores=2, mem_mb=1600, disk_mb=0, gpus=1, runtime_min=None, component='', tasks=1, spans=False)
         """
-        gpus = next((n for name in GPU_RESOURCE_NAMES if (n := _number(resources.get(name)))), 0)
-        tasks = max(1, _number(resources.get("tasks")))
-        asked = _number(resources.get("cpus_per_task"))
-        # Negative is how the slurm executor says "not given".
-        cores_per_task = asked if asked > 0 else _number(resources.get("_cores"))
+        asked = Asked.of(resources)
         # Which task would get which GPU, srun does not say.
-        can_span = tasks > 1 and cores_per_task > 0 and not gpus
+        can_span = asked.tasks > 1 and asked.cores > 0 and not asked.gpus
         return cls(
-            cores=tasks * cores_per_task,
-            mem_mb=_number(resources.get("mem_mb")),
-            disk_mb=_number(resources.get("disk_mb")),
-            gpus=gpus,
-            runtime_min=_number(resources.get("runtime")) or None,
+            cores=asked.cores,
+            mem_mb=asked.mem_mb,
+            disk_mb=number(resources.get("disk_mb")),
+            gpus=asked.gpus,
+            runtime_min=asked.runtime_min or None,
             component=Steering.of(resources).component,
-            tasks=tasks,
+            tasks=asked.tasks,
             spans=can_span and mpi_program(str(resources.get("mpi", ""))) == "srun",
         )
+
+
+def says_memory(resources: Mapping[str, object]) -> bool:
+    """Say whether a job's resources tell how much memory it needs, be it none."""
+    return isinstance(resources.get("mem_mb"), (int, float)) or JobResources.of(resources).mem_mb > 0
 
 
 def mpi_program(launcher: str) -> str:
@@ -106,7 +112,7 @@ class Steering:
     qos: str = ""
     gpu_model: str = ""
     gres: str = ""
-    #: ``slurm_extra``: further arguments of sbatch.
+    #: ``slurm_extra``: further arguments of sbatch. Neither this nor ``gres`` has what :class:`JobResources` reads.
     extra: str = ""
 
     @classmethod
@@ -116,20 +122,16 @@ class Steering:
         >>> Steering.of({"slurm_partition": "gpu", "mem_mb": 10})
         Steering(own='', partition='gpu', account='', constraint='', qos='', gpu_model='', gres='', extra='')
         """
-
-        def word(*names: str) -> str:
-            found = (value for name in names if (value := resources.get(name)) is not None)
-            return str(next(found, "")).strip()
-
+        gres, extra = gres_of(text(resources, "gres", "slurm_gres")), extra_of(text(resources, "slurm_extra"))
         return cls(
-            own=word("daskmpi_component"),
-            partition=word("slurm_partition", "partition"),
-            account=word("slurm_account", "account"),
-            constraint=word("constraint"),
-            qos=word("slurm_qos", "qos"),
-            gpu_model=word("gpu_model"),
-            gres=word("gres", "slurm_gres"),
-            extra=word("slurm_extra"),
+            own=text(resources, "daskmpi_component"),
+            partition=text(resources, "slurm_partition", "partition"),
+            account=text(resources, "slurm_account", "account"),
+            constraint=text(resources, "constraint"),
+            qos=text(resources, "slurm_qos", "qos"),
+            gpu_model=text(resources, "gpu_model") or extra.gpu_model or gres.gpu_model,
+            gres=gres.rest,
+            extra=extra.rest,
         )
 
     @property
@@ -149,8 +151,6 @@ class Steering:
         return "-".join(part for text in asked if (part := re.sub(r"[^\w.]+", "-", text).strip("-")))
 
 
-#: What a job asks for at most, whatever its rule says: ``float("inf")`` has to be a number, too.
-_MOST = 2**62
 #: Offered where the user does not say how much scratch space a worker has: more than anyone asks.
 UNLIMITED_DISK_MB = 2**53
 
@@ -173,16 +173,31 @@ class WorkerResources:
     components: tuple[str, ...] | None = None
 
 
-def foreign_resources(names: set[str], *, steered: bool = False) -> set[str]:
-    """Return those names that only other executors act on; with ``steered``, components are named here.
+def foreign_resources(resources: Mapping[str, object], *, steered: bool = False) -> dict[str, str]:
+    """Return what only other executors act on, by the resource that says it; with ``steered``, components are named.
 
-    >>> sorted(foreign_resources({"mem_mb", "slurm_partition", "lsf_queue"}))
-    ['lsf_queue', 'slurm_partition']
-    >>> sorted(foreign_resources({"mem_mb", "slurm_partition", "lsf_queue"}, steered=True))
-    ['lsf_queue']
+    The values are the parts that have no effect, "" for all of the resource.
+
+    >>> foreign_resources({"mem_mb": 1, "slurm_partition": "x", "lsf_queue": "y", "gres": "gpu:1"})
+    {'lsf_queue': '', 'slurm_partition': ''}
+    >>> foreign_resources({"slurm_partition": "x", "slurm_extra": "--gpus=1 --nice=9", "lsf_queue": "y"}, steered=True)
+    {'lsf_queue': ''}
+    >>> foreign_resources({"slurm_extra": "--gpus=1 --nice=9"})
+    {'slurm_extra': '--nice=9'}
     """
-    foreign = {n for n in names if n in FOREIGN_RESOURCE_NAMES or n.startswith(FOREIGN_RESOURCE_PREFIXES)}
-    return foreign - STEERING_RESOURCE_NAMES if steered else foreign
+    names = {n for n in resources if n in FOREIGN_RESOURCE_NAMES or n.startswith(FOREIGN_RESOURCE_PREFIXES)}
+    if steered:
+        names -= STEERING_RESOURCE_NAMES
+    if number(resources.get("tasks_per_node")):
+        names.discard("nodes")
+    found = dict.fromkeys(sorted(names), "")
+    steering = Steering.of(resources)
+    for name, rest in (("gres", steering.gres), ("slurm_gres", steering.gres), ("slurm_extra", steering.extra)):
+        if name in found and rest != str(resources[name]).strip():
+            found[name] = rest
+            if not rest:
+                del found[name]
+    return found
 
 
 def shortfalls(job: JobResources, worker: WorkerResources) -> list[tuple[str, int, int]]:
@@ -244,15 +259,3 @@ def shrunk(wish: JobResources, floor: JobResources, offers: Iterable[WorkerResou
 def _clamped(wish: int, floor: int, offered: int, *, guessed: bool) -> int:
     """Return a wish or as much as is offered, but no less than a floor unless the offer is guessed."""
     return offered if guessed else max(floor, min(wish, offered))
-
-
-def _number(value: object) -> int:
-    """Return a resource value as a whole number that can be asked for, 0 where it is not one (yet).
-
-    >>> [_number(value) for value in (3, 2.7, -1, "<TBD>", True, float("nan"))]
-    [3, 2, 0, 0, 0, 0]
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        return 0
-    # More than anyone has, so that it is refused.
-    return int(min(value, _MOST))

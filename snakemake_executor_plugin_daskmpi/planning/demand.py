@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.group_needs import least_of
-from snakemake_executor_plugin_daskmpi.resources import JobResources, Steering, WorkerResources, shrunk
+from snakemake_executor_plugin_daskmpi.resources import JobResources, Steering, WorkerResources, says_memory, shrunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,7 +207,7 @@ class _Reader:
         if not is_local:
             if not asked.resources.runtime_min:
                 self.assumed_runtime.add(job.name)
-            if not isinstance(resources.get("mem_mb"), (int, float)):
+            if not says_memory(resources):
                 self.assumed_memory.add(job.name)
         return asked
 
@@ -218,7 +218,7 @@ def _need(job: Any, resources: Any, *, is_local: bool) -> Need:
         return Need(asked, Steering(), float(asked.runtime_min or 0), is_local=True)
     steps = len(job.toposorted) if job.is_group() else 1
     minutes = asked.runtime_min or ASSUMED_RUNTIME_MIN * steps
-    if not isinstance(resources.get("mem_mb"), (int, float)):
+    if not says_memory(resources):
         asked = replace(asked, mem_mb=ASSUMED_MEM_MB)
     least = least_of(job, asked) if job.is_group() else None
     return Need(asked, Steering.of(resources), float(minutes), least=least)
