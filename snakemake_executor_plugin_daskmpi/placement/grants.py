@@ -53,12 +53,20 @@ def grant_of(
 def launcher_line(mpi: str, home: WorkerInfo) -> str:
     """Return the launcher of MPI programs with what it needs on a worker and cannot be told by its environment.
 
-    That is the component: without ``--het-group``, ``srun`` goes to the first one, and no variable says otherwise.
+    That is the component: without ``--het-group``, ``srun`` goes to the first one, and no variable says otherwise. And
+    an ``srun`` that is named by its path is not the one of :mod:`worker.slurm_programs`, which adds the rest.
 
     >>> launcher_line("srun --mpi=pmi2", WorkerInfo("tcp://…", "rank 3", "host", node="n2", het_group=1))
     'srun --het-group=1 --mpi=pmi2'
+    >>> launcher_line("/opt/slurm/bin/srun --mpi=pmi2", WorkerInfo("tcp://…", "rank 3", "host", node="n2"))
+    '/opt/slurm/bin/srun --overlap --mem=0 --mpi=pmi2'
     """
     program, _, options = mpi.strip().partition(" ")
-    if mpi_program(program) != "srun" or not home.node or home.het_group is None or "--het-group" in options:
+    if mpi_program(program) != "srun" or not home.node:
         return mpi
-    return f"{program} --het-group={home.het_group} {options}".rstrip()
+    added = []
+    if home.het_group is not None and "--het-group" not in options:
+        added.append(f"--het-group={home.het_group}")
+    if program != "srun":
+        added += [option for option in ("--overlap", "--mem=0") if option.partition("=")[0] not in options]
+    return " ".join([program, *added, options]).rstrip()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.worker import slurm_programs
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
     from pathlib import Path
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.messages import Grant
 
 #: An MPI program that inherits these believes that it is a rank of our world, and hangs.
-#: ``SLURM_JOB_ID`` and what ``srun --overlap`` needs stay.
-_RANK_PREFIXES = ("PMI_", "PMIX_", "PRTE_", "PRRTE_", "OMPI_", "OPAL_", "MPI_LOCAL", "HYDRA_", "MPIR_CVAR_", "HYDI_")
+_RANK_PREFIXES = ("PMI_", "PMIX_", "PRTE_", "PRRTE_", "OMPI_", "OPAL_", "MPI_LOCAL", "HYDRA_", "HYDI_")
 _RANK_NAMES = frozenset(
     {"SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_ID", "SLURM_STEPID", "SLURM_GTIDS"}
     | {"SLURM_STEP_NUM_TASKS", "SLURM_STEP_NUM_NODES", "SLURM_STEP_NODELIST", "SLURM_STEP_TASKS_PER_NODE"}
@@ -27,21 +28,20 @@ _RANK_NAMES = frozenset(
 #: What users set for their own ``mpiexec`` and want to keep in jobs.
 _KEPT = frozenset({"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"})
 
-#: What our own step asked for, which an ``srun`` in a job would take for its own options: numbers of tasks and nodes,
-#: memory, distribution and binding (which Slurm may not be set up for, and then warns of). Each also with
-#: ``_HET_GROUP_n`` and ``_PACK_GROUP_n`` appended. ``SLURM_MPI_TYPE`` stays: the type with which our world could form
-#: is the best guess for programs of jobs, and a wrong one starts as many worlds of one rank each.
+#: How the step that our world is was started, which is nothing to jobs: an ``srun`` in one would take it for its own
+#: options, and Intel MPI's ``mpiexec`` the tasks on each node for where its own processes belong. Each also with
+#: ``_HET_GROUP_n`` and ``_PACK_GROUP_n`` appended. What Slurm gave the whole job stays for whoever reads it.
+#: ``SLURM_MPI_TYPE`` stays, too: the type with which our world could form is the best guess for programs of jobs, and a
+#: wrong one starts as many worlds of one rank each.
 _STEP_OPTION = re.compile(
-    r"SLURM_(NTASKS|NPROCS|NTASKS_PER_\w+?|TASKS_PER_NODE|NNODES|JOB_NUM_NODES|CPUS_PER_TASK|MEM_PER_(CPU|GPU|NODE)"
-    r"|DISTRIBUTION|HOSTFILE|(CPU|MEM|GPU)_BIND(_\w+?)?|HINT|THREADS_PER_CORE|EXACT|EXCLUSIVE|OVERCOMMIT|KILL_BAD_EXIT"
-    r"|GPUS|GPUS_PER_\w+?|TRES_PER_TASK)(_(HET|PACK)_GROUP_\d+)?|SRUN_CPUS_PER_TASK",
+    r"SLURM_(TASKS_PER_NODE|DISTRIBUTION|HOSTFILE|(CPU|MEM|GPU)_BIND(_\w+?)?|EXACT|EXCLUSIVE|OVERCOMMIT|OVERLAP"
+    r"|KILL_BAD_EXIT|NO_KILL|WAIT|UMASK)(_(HET|PACK)_GROUP_\d+)?|SRUN_(DEBUG|CPUS_PER_TASK(_HET_GROUP_\d+)?)",
 )
 
-#: Makes an ``srun`` in a job start at once, on CPUs and memory that our own step holds: else it waits for ever.
-_INNER_STEP = {"SLURM_OVERLAP": "1", "SLURM_MEM_PER_NODE": "0"}
 #: Makes an ``mpiexec`` in a job start its processes on the job's own node, as it would without Slurm: each of them
-#: finds out that it is in a Slurm job, and then starts its processes with an ``srun`` over all nodes.
-_ON_THIS_NODE = {
+#: finds out that it is in a Slurm job, and then starts its processes with an ``srun`` over all nodes. The programs of
+#: slurm_programs know these values, and take them from jobs that are submitted.
+ON_THIS_NODE = {
     # MPICH and Intel MPI.
     "HYDRA_LAUNCHER": "fork",
     "HYDRA_RMK": "user",
@@ -82,30 +82,35 @@ def is_in_step(environ: Mapping[str, str]) -> bool:
 def scrub(environ: MutableMapping[str, str]) -> None:
     """Remove from an environment what makes a process believe that it is a rank of our world.
 
-    In a Slurm step, also make it fit for starting MPI programs with ``srun`` or ``mpiexec``. A second scrub of the
-    same environment, of which these know nothing, keeps that.
+    In a Slurm step, also make it fit for ``srun``, ``sbatch``, ``salloc`` and ``mpiexec``. A second scrub of the same
+    environment, of which these know nothing, keeps that.
     """
     in_step = is_in_step(environ)
-    kept = {name: value for name, value in _ON_THIS_NODE.items() if environ.get(name) == value}
+    added = ON_THIS_NODE | slurm_programs.programs_environment(environ) if in_step else {}
+    kept = {name: value for name, value in ON_THIS_NODE.items() if environ.get(name) == value}
     for name in [n for n in environ if is_rank_variable(n) or (in_step and _STEP_OPTION.fullmatch(n))]:
         del environ[name]
-    environ.update(_INNER_STEP | _ON_THIS_NODE if in_step else kept)
+    environ.update(kept | added)
 
 
 def granted_environment(grant: Grant, offered_gpus: tuple[str, ...], environ: Mapping[str, str]) -> dict[str, str]:
     """Return what a grant adds to a job's environment.
 
-    GPU variables are set, to nothing if none was asked for, only where the worker has GPUs. In a Slurm step, Slurm's
-    numbers are the job's own, as if it were a Slurm job: programs read them, and so does ``srun``.
+    Numbers of threads are set where the worker's environment, which is the user's, has none. GPU variables are set,
+    to nothing if none was asked for, only where the worker has GPUs. In a Slurm step, Slurm's numbers are the job's
+    own, as if it were a Slurm job: programs read them, and so does ``srun``.
     """
     threads = str(max(1, grant.cores_per_task if grant.tasks > 1 else len(grant.cores)))
-    added = dict.fromkeys(THREAD_COUNT_NAMES, threads)
+    added = dict.fromkeys((name for name in THREAD_COUNT_NAMES if name not in environ), threads)
     if grant.mpi:
         # For spawned jobs, whose command was made before it was known where they run.
         added["DASKMPI_MPI"] = grant.mpi
     if is_in_step(environ):
         tasks = str(grant.tasks)
         added |= {"SLURM_NTASKS": tasks, "SLURM_NPROCS": tasks, "SLURM_CPUS_PER_TASK": threads}
+        if grant.nodes:
+            nodes = str(len(set(grant.nodes)))
+            added |= {"SLURM_NNODES": nodes, "SLURM_JOB_NUM_NODES": nodes}
     if offered_gpus or grant.gpus:
         visible = ",".join(grant.gpus)
         added["CUDA_VISIBLE_DEVICES"] = visible

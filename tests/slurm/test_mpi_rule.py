@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,7 +42,7 @@ PROGRAM = """\
     """
 
 SNAKEFILE = """\
-    import json, socket, sys, time
+    import json, os, socket, sys, time
 
     #: PyPI's MPICH may hang over PMI-2 with UCX.
     SETTINGS = "export MPIR_CVAR_CH4_NETMOD=ofi FI_PROVIDER=tcp; "
@@ -51,7 +52,7 @@ SNAKEFILE = """\
 
     rule wide:
         output: "wide.json"
-        resources: mpi="srun", tasks=4, mem_mb=400
+        resources: mpi=os.environ["SRUN"], tasks=4, mem_mb=400
         shell: SETTINGS + "{resources.mpi} -n {resources.tasks} {sys.executable} program.py {output}"
 
     # Cannot leave its worker.
@@ -71,16 +72,25 @@ SNAKEFILE = """\
     """
 
 
-@pytest.mark.parametrize("more", ["", "--daskmpi-no-warm --set-resources wide:mem_mb=300 -- wide.json narrow.json"])
+@pytest.mark.parametrize(
+    ("srun", "more"),
+    [
+        ("srun", ""),
+        ("srun", "--daskmpi-no-warm --set-resources wide:mem_mb=300 -- wide.json narrow.json"),
+        # As sites' documentation has it, with their own options.
+        (f"{shutil.which('srun')} --mpi=pmi2", "-- wide.json narrow.json"),
+    ],
+)
 def test_an_mpi_rule_shares_two_workers_and_takes_no_more_cores_than_there_are(
     workflow: Workflow,
     slurm: SlurmCluster,  # noqa: ARG001
+    srun: str,
     more: str,
 ):
     require("mpich")
     workflow.write("Snakefile", SNAKEFILE)
     workflow.write("program.py", PROGRAM)
-    run = workflow.sbatch(BATCH, env={**MPIS["mpich"].environ, "MORE": more})
+    run = workflow.sbatch(BATCH, env={**MPIS["mpich"].environ, "SRUN": srun, "MORE": more})
     run.ends_with(0)
     wide, narrow = json.loads(workflow.read("wide.json")), json.loads(workflow.read("narrow.json"))
     assert [(task["rank"], task["size"]) for task in wide] == [(n, 4) for n in range(4)]
