@@ -11,6 +11,9 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from snakemake_executor_plugin_daskmpi import apart
+from snakemake_executor_plugin_daskmpi.world import tuning
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -33,7 +36,12 @@ class Link:
         self._address = scheduler_address
         self.client: Client = None  # type: ignore[assignment]  # connected before __init__ returns
         threading.Thread(target=self.loop.run_forever, name="daskmpi-link", daemon=True).start()
-        self.call(self._connect(), timeout_s=60)
+        # Around both threads: what Dask imports while it connects is ours as well.
+        try:
+            with apart.ours():
+                self.call(self._connect(), timeout_s=60)
+        finally:
+            tuning.give_back_dask_config()
 
     def call(self, coroutine: Coroutine[Any, Any, _T], timeout_s: float | None = None) -> _T:
         """Run a coroutine in the link's loop and return its result; TimeoutError after the timeout."""

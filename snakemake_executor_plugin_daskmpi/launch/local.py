@@ -87,8 +87,6 @@ def start_local_world(settings: Settings, cores: int | None) -> LocalWorld:
         How many cores the workers offer together, as with Snakemake's local executor; None for all of the machine.
     """
     tuning.apply_dask_config()
-    import distributed  # noqa: F401 - makes its loggers, which are quieted next
-
     rank_log.quiet("rank 1", roles.Role.CLIENT)
     n_workers = settings.workers or 1
     scratch = tempfile.TemporaryDirectory(prefix="daskmpi-", ignore_cleanup_errors=True)

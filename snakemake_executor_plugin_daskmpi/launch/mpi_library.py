@@ -41,7 +41,7 @@ def mpi_library_of(python: str) -> MpiLibrary:
     """
     try:
         told = subprocess.run(  # noqa: S603
-            [python, "-c", _ASK], capture_output=True, text=True, check=False, timeout=_PATIENCE_S
+            [python, "-P", "-c", _ASK], capture_output=True, text=True, check=False, timeout=_PATIENCE_S
         )
     except subprocess.TimeoutExpired:
         raise LaunchError(

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
+from snakemake_executor_plugin_daskmpi import apart
 from snakemake_executor_plugin_daskmpi.worker import limits
 from snakemake_executor_plugin_daskmpi.world import meeting, order, processes, roles, security, tuning
 from snakemake_executor_plugin_daskmpi.world.order import LOOPBACK, Order
@@ -105,6 +106,7 @@ def keep(settings: Settings, seat: roles.Seat, child: int, connection: Connectio
     WorldError
         On the first rank only, if the ranks cannot form a world.
     """
+    apart.only_ours()
     charge = _Charge(child, scratch)
     threading.Thread(target=_end_without, args=(os.getppid(), charge), daemon=True).start()
     try:

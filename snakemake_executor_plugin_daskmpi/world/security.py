@@ -14,6 +14,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from snakemake_executor_plugin_daskmpi import apart
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -25,9 +27,10 @@ class Credentials:
     @classmethod
     def make(cls) -> Credentials:
         """Return new ones, with a key like no other."""
-        from distributed.security import Security
+        with apart.ours():
+            from distributed.security import Security
 
-        made = Security.temporary()
+            made = Security.temporary()  # imports cryptography
         return cls(made.tls_scheduler_cert, made.tls_scheduler_key)
 
 
@@ -40,7 +43,8 @@ def apply(credentials: Credentials | None) -> None:
     """Have Dask in this process show credentials, and demand them, from now on; do nothing if there are none."""
     if credentials is None:
         return
-    import dask
+    with apart.ours():
+        import dask
 
     dask.config.set(dask_config(credentials, _in_memory(credentials)))
 

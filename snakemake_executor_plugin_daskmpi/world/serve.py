@@ -41,8 +41,6 @@ def main(order: Order) -> None:
     # As in an MPI world: before Dask's threads are there.
     forked = _fork() if role is roles.Role.WORKER else None
     tuning.apply_dask_config(order.scratch)
-    import distributed  # noqa: F401 - makes its loggers, which are quieted next
-
     rank_log.quiet(name, role)
     credentials = credentials_from_stdin()
     security.apply(credentials)

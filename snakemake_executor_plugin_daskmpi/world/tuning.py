@@ -1,12 +1,20 @@
 """Dask's configuration in our worlds, with the reason for each line.
 
 Runs on: every rank, before a Dask scheduler, worker or client is made there.
-Called by: world.bootstrap, world.serve.
+Called by: world.bootstrap, world.keeper, world.serve, launch.local; link gives rank 1's back.
+
+A world is Dask's defaults and the lines below, and nothing else: no file (``~/.config/dask``, ``$DASK_CONFIG``,
+``/etc/dask``) and no variable ``DASK_*`` has a part in it. They are meant for clusters that the user starts: a lifetime
+or a preload would end our workers. Jobs inherit all of it, and on rank 1 the user's code sees his own configuration
+again as soon as the client is connected, and never the address of our scheduler.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from snakemake_executor_plugin_daskmpi import apart
+from snakemake_executor_plugin_daskmpi.errors import WorldError
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
@@ -53,8 +61,61 @@ def worker_options(name: str, offer: WorkerResources, scratch: str) -> dict[str,
     }
 
 
-def apply_dask_config(scratch: str | None = None) -> None:
-    """Configure Dask in this process, and where it puts a directory of its own if one is given."""
-    import dask
+#: The user's configuration while ours is in its place.
+_users: dict[str, Any] | None = None
 
-    dask.config.set(DASK_CONFIG | ({"temporary-directory": scratch} if scratch else {}))
+
+def apply_dask_config(scratch: str | None = None) -> None:
+    """Configure Dask in this process, and forget what the user has configured.
+
+    Parameters
+    ----------
+    scratch
+        Where Dask puts a directory of its own, in a process that only serves; None on rank 1, which also runs code of
+        the user's.
+
+    Raises
+    ------
+    WorldError
+        If Dask cannot be imported.
+    """
+    global _users  # noqa: PLW0603 - Dask has one configuration in a process
+    if scratch is not None:
+        apart.only_ours()
+    with apart.ours():
+        try:
+            import dask
+
+            if _users is None:
+                # Not a deep copy: his values may be pools or functions.
+                _users = dask.config.merge(dask.config.config)
+            # Before distributed is there, which reads some of it once, in its import.
+            dask.config.refresh(paths=[], env={})
+            dask.config.set(DASK_CONFIG | ({"temporary-directory": scratch} if scratch else {}))
+            # Imports distributed, and is what an MPI world needs next.
+            import dask_mpi  # noqa: F401
+        except (ImportError, ValueError, AttributeError) as error:
+            raise WorldError(
+                "Dask cannot be imported.",
+                seen=f"{type(error).__name__}: {error}",
+                next_step="python -P -c 'import dask_mpi' shows where; repair what it names.",
+            ) from error
+
+
+def give_back_dask_config() -> None:
+    """Let the user's code in this process find Dask configured as he has it: a client that is connected has read ours.
+
+    What stays: connections that it makes later read ``distributed.comm.timeouts.tcp`` and ``compression`` anew.
+    """
+    global _users  # noqa: PLW0603
+    if _users is None:
+        return
+    with apart.ours():
+        import dask
+
+        config = dask.config.config
+        config.clear()
+        config.update(_users)
+        for defaults in dask.config.defaults:
+            dask.config.update(config, defaults, priority="old")
+    _users = None
