@@ -20,13 +20,17 @@ Reading map: *where does this run?*, then *what crosses?*
                  ``drain`` a run that ends before its workflow, ``exit_code``, ``last_round``
 ``requeue``      rank 1, and a batch script: what an earlier life of the same Slurm job left
 ``rounds``       rank 1: fewer scheduling rounds of Snakemake's own
-``warm/``        both ends of a warm body; its ``internals`` and ``rounds`` know Snakemake's
+``warm/``        both ends of a warm body: ``recorded`` the call that it is, ``workflows`` the parse that it needs,
+                 ``evaluated`` what rank 1 sends of a job, ``rebuilt`` what becomes of that; with ``rounds``, all
+                 that knows Snakemake's internals
+``inherited``    what a job inherits from Snakemake's own process; ``apart`` our imports and the user's
 ``messages``     everything that crosses between rank 1 and the workers
-``resources``    what a job asks for, what a worker offers
+``resources``    what a job asks for, what a worker offers; ``annotations``, ``sbatch_options`` read what rules say
 ``errors``       what we raise
 ``world/``       every rank: who am I, and how do we become one world
-``worker/``      ranks >= 2: runner, group, forkserver, child, environment, limits; ``memory`` is the watch over the
-                 jobs' memory, with ``footprint``, ``cgroup``, ``eviction``
+``worker/``      ranks >= 2: runner, group, forkserver, child, environment, limits; ``warmth`` is what a child is born
+                 with, ``lingering`` what it leaves; ``memory`` is the watch over the jobs' memory, with
+                 ``footprint``, ``cgroup``, ``eviction``; ``slurm_programs`` are ``srun`` and its like for jobs
 ``launch/``      outside a world: how to get one, with the same command line
 ``planning/``    the login node: which Slurm job the jobs of a DAG call for; pure
 ``slurm/``       the login node: what the site offers, the batch script, submitting, following
@@ -38,8 +42,9 @@ one process of the *world*: rank 0 the Dask scheduler, rank 1 the client (Snakem
 *workers*; the *keeper* of a rank is the process that the launcher started, which holds its place in
 MPI for a child that does its work; the *pool* is rank 1's view of the workers; an *outcome* is how a
 job ended; a *lost* worker died without saying why; to *drain* is to start no jobs and let running ones
-end; a *warm* body is forked from a workflow that was parsed once, a *spawned* one is a
-``python -m snakemake`` of its own.
+end; a *warm* body is run by a fork that was born with Snakemake in it, a *spawned* one by a
+``python -m snakemake`` of its own; a warm body is *recorded* on rank 1, as one call of Snakemake's, or *parsed*, if it
+needs the Snakefile; programs that a job leaves in its session *linger*.
 
 Importing this package starts nothing and imports neither ``distributed`` nor ``mpi4py``: Snakemake
 imports every installed plugin at every start.
@@ -50,7 +55,7 @@ from dataclasses import dataclass
 
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
-from snakemake_executor_plugin_daskmpi import requeue
+from snakemake_executor_plugin_daskmpi import apart, inherited, requeue
 from snakemake_executor_plugin_daskmpi.executor import Executor
 from snakemake_executor_plugin_daskmpi.launch import command_line
 from snakemake_executor_plugin_daskmpi.settings import Settings
@@ -77,7 +82,9 @@ class ExecutorSettings(Settings):
         """Check the values, then go on only where Snakemake belongs: on rank 1 or outside a world."""
         self.check()
         command_line.remember_folder()
+        apart.remember_path()
         requeue.resume(sys.argv[1:])
         enter_world(self)
+        inherited.remember()
         if self.launcher == "sbatch" and current_world() is None:
             record.notice(sys.argv[1:])

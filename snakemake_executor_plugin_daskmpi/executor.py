@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from snakemake_executor_plugin_daskmpi import failure, requeue, roll_call, rounds
+from snakemake_executor_plugin_daskmpi import failure, inherited, requeue, roll_call, rounds
 from snakemake_executor_plugin_daskmpi.comebacks import Comebacks
 from snakemake_executor_plugin_daskmpi.drain import Drain
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
@@ -37,7 +37,7 @@ from snakemake_executor_plugin_daskmpi.settings import Settings
 from snakemake_executor_plugin_daskmpi.spawning import SpawningExecutor
 from snakemake_executor_plugin_daskmpi.specs import Specs
 from snakemake_executor_plugin_daskmpi.time_left import deadline_of
-from snakemake_executor_plugin_daskmpi.warm import body, compatibility, internals
+from snakemake_executor_plugin_daskmpi.warm import body, compatibility, evaluated
 from snakemake_executor_plugin_daskmpi.worker.tail import tail_of
 from snakemake_executor_plugin_daskmpi.world import bootstrap, rank_log
 
@@ -63,8 +63,7 @@ class Executor(SpawningExecutor):
         #: What kinds of workers offer.
         self._offers: list[WorkerResources] = []
         self._leaving = Leaving(self._on_drain, self._on_hurry)
-        self._why_drain = ""
-        self._is_broken = False
+        self._why_drain, self._is_broken = "", False
         #: Why no job goes warm, if none does.
         self._spawn_all_because = ""
         self._pool: Pool | None = None
@@ -90,11 +89,10 @@ class Executor(SpawningExecutor):
             rank_log.open_rank_log(str(self._run_dir))
             self._journal = Journal(self._run_dir)
             self._job_specs = Specs(self._run_id, self._run_dir, self.command_of, self._note_spawned)
-            max_cores = self.workflow.resource_settings.cores
-            bind = self._settings.bind == "cores"
+            max_cores, bind = self.workflow.resource_settings.cores, self._settings.bind == "cores"
             self._drain = Drain(self.workflow, self.logger, self._submitted, self._kill_local_jobs)
             comebacks = Comebacks(world, self.logger, self._settings.respawn or 0)
-            ours = (self._on_outcome, self._on_broken, self._drain, comebacks)
+            ours = (self._on_outcome, self._notes.warn_once, self._on_broken, self._drain, comebacks)
             self._pool = Pool(world.link, *ours, bind=bind, max_cores=max_cores)
             offers = self._pool.open(world, self._run_context(), self._settings.startup_timeout or 300)
             if (deadline := deadline_of(self._settings)) is not None:
@@ -123,9 +121,12 @@ class Executor(SpawningExecutor):
             run_id=self._run_id,
             run_dir=str(self._run_dir),
             workdir=workflow.workdir_init,
+            job_dir=str(Path.cwd()),
             workflow=self._packed_workflow(),
             snakefile=str(workflow.main_snakefile),
             memory=self._settings.memory or "evict",
+            linger_s=self._settings.linger or 0,
+            shared_parse=self._settings.shared_parse,
         )
 
     def _packed_workflow(self) -> bytes:
@@ -145,7 +146,7 @@ class Executor(SpawningExecutor):
             return b""
 
     def _listen_to_signals(self) -> None:
-        on_node = "SLURM_JOB_ID" in os.environ and "SLURMD_NODENAME" in os.environ
+        on_node = {"SLURM_JOB_ID", "SLURMD_NODENAME"} <= os.environ.keys()
         by_slurm, in_world = bootstrap.is_in_slurm_step() or on_node, bootstrap.current_world() is not None
         self._leaving.on_signals(by_slurm=by_slurm, has_keeper=in_world)
 
@@ -173,14 +174,15 @@ class Executor(SpawningExecutor):
         self._leaving.has_jobs = True
         if line := rounds.lighten(self.workflow):
             self.logger.info(line)
-        # Snakemake gives them in no order, and the first ones start while the others are being handed over.
+        self._job_specs.inherited = inherited.changes()
+        # Snakemake gives them in no order, and the first ones start while others are handed over.
         super().run_jobs(sorted(jobs, key=lambda job: (-job.priority, -job.threads)))
         rounds.hold_another(self.workflow)
 
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submit one job."""
         info = SubmittedJobInfo(job)
-        self._notes.foreign(job.resources.keys(), steered=self._pool is not None and self._pool.names_components)
+        self._notes.foreign(dict(job.resources.items()), steered=self._pool is not None and self._pool.names_components)
         self.report_job_submission(info, register_job=not self._drain.marks)
         self._submit(info, self._spawn_all_because or body.obstacle(job))
 
@@ -227,7 +229,7 @@ class Executor(SpawningExecutor):
         if outcome.shadow_dir:
             info.job.shadow_dir = outcome.shadow_dir
         if outcome.tmpdir:
-            internals.note_tmpdir(info.job, outcome.tmpdir)
+            evaluated.note_tmpdir(info.job, outcome.tmpdir)
         if outcome.kind is OutcomeKind.OK:
             self.report_job_success(info)
         elif outcome.kind in (OutcomeKind.TIMED_OUT, OutcomeKind.CANCELLED):
@@ -242,8 +244,7 @@ class Executor(SpawningExecutor):
             self.report_job_error(info, msg=text, aux_logs=logs)
 
     def _spawn_after_all(self, info: SubmittedJobInfo, obstacle: str) -> None:
-        if self._notes.is_new(obstacle):
-            self.logger.warning(f"daskmpi: jobs are spawned, which is slower: {obstacle}")
+        self._notes.warn_once(f"jobs are spawned, which is slower: {obstacle}")
         self._submit(info, obstacle)
 
     def _on_broken(self, error: Exception) -> None:
@@ -271,8 +272,8 @@ class Executor(SpawningExecutor):
     def _next_step(self) -> str:
         if self._settings.resubmit and self._settings.launcher == "sbatch":
             return "none: the next Slurm job is planned and submitted now (--daskmpi-resubmit)."
-        in_world = bootstrap.current_world() is not None
-        return command_line.continuing_step(self._settings.launcher or "auto", in_world=in_world)
+        launcher = self._settings.launcher or "auto"
+        return command_line.continuing_step(launcher, in_world=bootstrap.current_world() is not None)
 
     def _close(self) -> None:
         self._leaving.interruption.arrive()

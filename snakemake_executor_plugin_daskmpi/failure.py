@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 from snakemake_executor_plugin_daskmpi.errors import printable, three_part_message
-from snakemake_executor_plugin_daskmpi.messages import FAILED_PROCESS, JobOutcome, JobSpec, OutcomeKind, exit_text
+from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, OutcomeKind, exit_text
 
 #: Arbitrary; what a job takes varies from run to run.
 _HEAD_ROOM_PERCENT = 110
@@ -55,8 +55,8 @@ def _next_step(outcome: JobOutcome, job: Any) -> str:
         )
     if outcome.kind is OutcomeKind.LOST:
         return "look at the log of that rank beside the jobs' logs; --retries 1 runs such jobs again."
-    if outcome.reason.startswith(FAILED_PROCESS):
-        return "repair what it names on that host (df -h, df -i and ulimit -a show more); --retries N runs it again."
+    if outcome.next_step:
+        return outcome.next_step
     if outcome.signal == 9:  # noqa: PLR2004 - SIGKILL
         asked = job.resources.get("mem_mb", 0)
         return f"if the kernel killed it for its memory, raise the rule's mem_mb (it asked for {asked})."

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from snakemake_executor_plugin_daskmpi.resources import JobResources
-from snakemake_executor_plugin_daskmpi.warm import internals
+from snakemake_executor_plugin_daskmpi.warm import evaluated
 
 
 def needs_of_member(job: Any) -> JobResources:
@@ -28,6 +28,6 @@ def least_of(job: Any, request: JobResources) -> JobResources:
     """
     if not job.is_group():
         return request
-    tied = [[needs_of_member(member) for member in members] for members, _ in internals.units(job)]
+    tied = [[needs_of_member(member) for member in members] for members, _ in evaluated.units(job)]
     names = ("cores", "mem_mb", "disk_mb", "gpus")
     return replace(request, **{n: max(sum(getattr(needs, n) for needs in unit) for unit in tied) for n in names})

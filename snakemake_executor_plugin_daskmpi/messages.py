@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from snakemake_executor_plugin_daskmpi.inherited import Inherited
+
 #: Environment variable in which a worker tells spawned jobs its Python.
 PYTHON_VARIABLE = "DASKMPI_PYTHON"
-#: Dask's event topic on which workers send outcomes to rank 1.
-OUTCOME_TOPIC = "daskmpi-outcomes"
-#: How the reason begins where it is not the job that failed but what runs it, for instance for want of a log.
-FAILED_PROCESS = "its process "
+#: Dask's event topic on which workers send outcomes to rank 1, and notes that the user is to read.
+TOPIC = "daskmpi"
 
 
 class OutcomeKind(StrEnum):
@@ -38,14 +38,20 @@ class RunContext:
     run_id: str
     #: Absolute directory of the run's logs, on the shared file system.
     run_dir: str
-    #: Absolute directory in which the Snakefile is parsed and jobs run.
+    #: Absolute directory in which the Snakefile is parsed.
     workdir: str
+    #: Absolute directory in which jobs run: the same, unless the Snakefile says ``workdir:``.
+    job_dir: str
     #: Packed by :func:`warm.body.pack_workflow`; empty if nothing of this run goes warm.
     workflow: bytes
     #: The Snakefile's name, for messages.
     snakefile: str
     #: What is done about jobs that take more memory than they asked for: ``--daskmpi-memory``.
     memory: str = "evict"
+    #: Seconds to wait for programs that a body has left: ``--daskmpi-linger``.
+    linger_s: float = 300.0
+    #: Whether all bodies of a worker share one parse of the Snakefile: ``--daskmpi-shared-parse``.
+    shared_parse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,10 @@ class JobSpec:
     kind: str
     #: Absolute path of the job's own log, which takes its stdout and stderr.
     log: str
-    #: Packed by :func:`warm.body.pack_job` for a warm body; None if the job is spawned, or a group.
+    #: Packed by :mod:`warm.body` for a warm body; None if the job is spawned, or a group.
     body: bytes | None = None
+    #: Whether the body needs a process that has parsed the Snakefile.
+    needs_parse: bool = False
     #: Command line of a spawned job, a string for ``/bin/bash``; None if the job is warm.
     command: str | None = None
     #: The jobs of a warm group, in the order in which they may start; empty if this is a single job.
@@ -70,8 +78,15 @@ class JobSpec:
     reusable: bool = False
     #: Environment variables that the job gets in addition.
     environment: tuple[tuple[str, str], ...] = ()
+    #: What has changed in Snakemake's own process since its start.
+    inherited: Inherited = field(default_factory=Inherited)
     #: The rule's launcher of MPI programs with its options (``resources.mpi``); "" if it names none.
     mpi: str = ""
+
+    @property
+    def ends_as_python(self) -> bool:
+        """Whether user code may run in the body's own process, which then ends as a Python program does."""
+        return self.body is not None and not self.reusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +151,8 @@ class JobOutcome:
     signal: int | None = None
     #: Why, in words, where the exit code does not say it.
     reason: str = ""
+    #: What the user can do, where that does not follow from the rest.
+    next_step: str = ""
     #: Last lines of the job's log, if it failed.
     log_tail: str = ""
     #: Absolute path of that log, if it is not the job's own but that of a member of a group.

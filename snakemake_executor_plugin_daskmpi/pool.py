@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from snakemake_executor_plugin_daskmpi import roll_call
 from snakemake_executor_plugin_daskmpi.dispatch import Dispatch
 from snakemake_executor_plugin_daskmpi.errors import PoolError
-from snakemake_executor_plugin_daskmpi.messages import OUTCOME_TOPIC, JobOutcome, JobSpec, OutcomeKind, RunContext
+from snakemake_executor_plugin_daskmpi.messages import TOPIC, JobOutcome, JobSpec, OutcomeKind, RunContext
 from snakemake_executor_plugin_daskmpi.pooled_job import PooledJob
 from snakemake_executor_plugin_daskmpi.worker import calls
 from snakemake_executor_plugin_daskmpi.world import rank_log
@@ -53,6 +53,8 @@ class Pool:
         The connection to the world.
     on_outcome
         Called in the link's thread, once for each submitted job that is not set aside.
+    on_note
+        The same, with each line that a worker has for the user.
     on_broken
         Called in the link's thread if the run cannot go on: the scheduler is gone, or a bug of ours.
     drain
@@ -65,10 +67,11 @@ class Pool:
         How many cores all jobs together may take; None for all that there are.
     """
 
-    def __init__(  # noqa: PLR0913 - its collaborators, by name
+    def __init__(  # noqa: PLR0913, PLR0917 - its collaborators, by name
         self,
         link: Link,
         on_outcome: Callable[[JobOutcome], None],
+        on_note: Callable[[str], None],
         on_broken: Callable[[Exception], None],
         drain: Drain,
         comebacks: Comebacks,
@@ -77,12 +80,11 @@ class Pool:
         max_cores: int | None = None,
     ) -> None:
         self._link = link
-        self._on_broken = on_broken
+        self._on_note, self._on_broken = on_note, on_broken
         self._drained = drain
         self._comebacks = comebacks
         self._dispatch = Dispatch(link, on_outcome, drain, bind=bind, max_cores=max_cores)
-        self._pump_is_due = False
-        self._closed = False
+        self._pump_is_due = self._closed = False
         self._sweeper: asyncio.Task[None] | None = None
         #: What is to happen near the deadline.
         self._alarms: list[asyncio.TimerHandle] = []
@@ -136,7 +138,7 @@ class Pool:
             self._dispatch.add_worker(info)
         offers = self._dispatch.offers
         self.names_components = any(offer.components is not None for offer in offers.values())
-        client.subscribe_topic(OUTCOME_TOPIC, self._guarded(self._on_outcome_event))
+        client.subscribe_topic(TOPIC, self._guarded(self._on_worker_event))
         client.subscribe_topic("all", self._guarded(self._on_cluster_event))
         await client.run_on_scheduler(rank_log.open_rank_log, context.run_dir)
         await client.run(calls.prepare, context)
@@ -169,8 +171,10 @@ class Pool:
 
         return guarded
 
-    def _on_outcome_event(self, event: tuple[float, dict[str, Any]]) -> None:
-        if self._dispatch.finish(JobOutcome.from_wire(event[1]["outcome"])):
+    def _on_worker_event(self, event: tuple[float, dict[str, Any]]) -> None:
+        if note := event[1].get("note"):
+            self._on_note(note)
+        elif self._dispatch.finish(JobOutcome.from_wire(event[1]["outcome"])):
             self._pump_soon()
 
     def _on_cluster_event(self, event: tuple[float, dict[str, Any]]) -> None:
@@ -292,5 +296,5 @@ class Pool:
             alarm.cancel()
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for topic in (OUTCOME_TOPIC, "all"):
-            self._link.client.unsubscribe_topic(topic)
+        self._link.client.unsubscribe_topic(TOPIC)
+        self._link.client.unsubscribe_topic("all")

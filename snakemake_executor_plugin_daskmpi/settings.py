@@ -20,6 +20,8 @@ from snakemake_executor_plugin_daskmpi.slurm_settings import CONTAINER_RUNTIMES,
 LAUNCHERS = ("auto", "local", "mpiexec", "srun", "sbatch", "plan", "script")
 BINDINGS = ("none", "cores")
 MEMORY_POLICIES = ("evict", "strict", "ignore")
+#: Seconds to wait for programs that a body has left; arbitrary: the end of a compressor takes seconds to minutes.
+LINGER_S = 300
 
 
 @dataclass
@@ -104,7 +106,25 @@ class Settings(SlurmSettings):
         default=False,
         metadata={
             "help": "Start each job with 'python -m snakemake', as cluster executors do, instead of forking it "
-            "from a process that has parsed the Snakefile once. Slow; for comparing.",
+            "from a process that has Snakemake in it. Slow; for comparing.",
+        },
+    )
+    shared_parse: bool = field(
+        default=False,
+        metadata={
+            "help": "Parse the Snakefile once for each worker, and not in each job that needs it, such as one with a "
+            "'run' block. Faster where parsing takes long, but all such jobs start from the same state: of random "
+            "generators, open files, connections and temporary folders that the Snakefile makes at its top. Has no "
+            "effect where the Snakefile starts threads.",
+        },
+    )
+    linger: Optional[int] = field(
+        default=LINGER_S,
+        metadata={
+            "help": "Seconds to wait for programs that a job has left running in its session, such as the compressor "
+            "in 'tee >(gzip > out.gz)' or a command in the background. What runs on then is killed, and the job has "
+            "failed. 0: do not wait. Daemons, which have a session of their own, are left alone.",
+            "metavar": "SECONDS",
         },
     )
     respawn: Optional[int] = field(
@@ -164,7 +184,7 @@ class Settings(SlurmSettings):
                 raise SettingsError(f"{flag} cannot be {value}.", next_step=f"{flag} 1 or more, or leave it out.")
         if self.deadline is not None:
             seconds_left(self.deadline, time.time())
-        for name in ("disk_mb", "respawn"):
+        for name in ("disk_mb", "respawn", "linger"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 flag = "--daskmpi-" + name.replace("_", "-")

@@ -1,7 +1,13 @@
-"""The warm body: a job packed on rank 1 and run by a fork of a pre-parsed workflow.
+"""The warm body: a job packed on rank 1, and run by a process that was forked with Snakemake in it.
 
-Runs on: rank 1 (``obstacle``, ``pack_*``) and in the forkserver of ranks >= 2 (``load_workflow``, ``run``).
-Called by: executor and warm.grouping; worker.forkserver and worker.child.
+Runs on: rank 1 (``obstacle``, ``pack_*``), in the forkserver of ranks >= 2 (``bare``) and in the processes of its jobs
+(``parse``, ``run``).
+Called by: executor and specs; worker.forkserver and worker.child.
+
+There are two kinds. A *recorded* body is one call of Snakemake's (``shell``, ``script``, …) that rank 1 has evaluated;
+a process that has made one can make the next. A *parsed* body needs the Snakefile itself, above all that of a ``run``
+block: as with Snakemake's own executors, its process parses the Snakefile first, is the body's alone, and ends as any
+Python program does.
 """
 
 from __future__ import annotations
@@ -11,14 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
-from snakemake_executor_plugin_daskmpi.warm import internals, pickling
+from snakemake_executor_plugin_daskmpi.warm import evaluated, pickling, rebuilt, workflows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from snakemake.workflow import Workflow
 
 
 class UnpackableError(Exception):
-    """A packed job could not be rebuilt in the forkserver. Never leaves the worker."""
+    """A packed job could not be rebuilt in its process. Never leaves the worker."""
 
 
 def obstacle(job: Any) -> str:
@@ -39,51 +47,79 @@ def obstacle(job: Any) -> str:
 
 
 def is_reusable(job: Any) -> bool:
-    """Say whether a job's body only starts other programs and runs no user code in its own process."""
+    """Say whether a job's recorded body only starts other programs and runs no user code in its own process."""
     return bool(job.is_shell or job.is_script or job.is_wrapper)
 
 
 def pack_workflow(workflow: Workflow) -> bytes:
-    """Pack what the forkserver needs to parse the same workflow.
+    """Pack what workers need for the jobs of a workflow.
 
     By cloudpickle, since the settings hold closures.
     """
     import cloudpickle
 
-    return bytes(cloudpickle.dumps(internals.workflow_parts(workflow)))
+    return bytes(cloudpickle.dumps(workflows.workflow_parts(workflow)))
 
 
-def pack_job(job: Any, *, is_member: bool = False, evaluated: bool = True) -> bytes:
-    """Pack an evaluated job.
+def pack_recorded(job: Any, *, is_member: bool = False) -> bytes:
+    """Pack an evaluated job whose body is one call of Snakemake's.
 
     Parameters
     ----------
     is_member
         Whether other jobs of its group may wait for it.
-    evaluated
+
+    Raises
+    ------
+    Exception
+        Whatever stands in the way: it can be packed by :func:`pack_parsed` then.
+    """
+    parts = evaluated.recorded_parts(job)
+    return pickling.dumps(parts | {"is_member": is_member}, pickling.no_class_of_snakefile)
+
+
+def pack_parsed(job: Any, *, is_member: bool = False, known: bool = True) -> bytes:
+    """Pack a job for a process that parses the Snakefile.
+
+    Parameters
+    ----------
+    is_member
+        Whether other jobs of its group may wait for it.
+    known
         Whether its params and resources can be known now. Else, and also if they cannot be pickled, the worker
-        evaluates them right before the body.
+        evaluates them right before the body; those of a ``run`` block in any case, as with Snakemake's own executor.
 
     Raises
     ------
     Exception
         Whatever a part of the job raises that cannot be pickled: such a job is spawned.
     """
-    from snakemake.io import _IOFile
-
-    extra = {"is_member": is_member}
-    if evaluated:
+    extra = {"is_member": is_member, "created": evaluated.created_output(job)}
+    reduce = pickling.class_of_snakefile_by_name
+    if known and not job.is_run:
         try:
-            return pickling.dumps(internals.job_parts(job, params=True, resources=True) | extra, _IOFile)
+            return pickling.dumps(evaluated.job_parts(job, params=True, resources=True) | extra, reduce)
         except Exception:  # noqa: BLE001 - whatever a user's object raises; a raise of the second attempt is the outcome
-            return pickling.dumps(internals.job_parts(job, params=False, resources=True) | extra, _IOFile)
-    return pickling.dumps(internals.job_parts(job, params=False, resources=False) | extra, _IOFile)
+            return pickling.dumps(evaluated.job_parts(job, params=False, resources=True) | extra, reduce)
+    return pickling.dumps(evaluated.job_parts(job, params=False, resources=known) | extra, reduce)
 
 
-def load_workflow(packed: bytes) -> Workflow:
-    """Parse a packed workflow in the current directory."""
-    workflow = internals.parsed_workflow(pickle.loads(packed))  # noqa: S301 - from rank 1, over Dask's connection
-    pickling.snakefile_globals.update(workflow.globals)
+def bare(packed: bytes, workdir: str) -> tuple[Workflow, dict[str, Any]]:
+    """Return a workflow without rules, and with what :func:`parse` makes one that has them.
+
+    Parameters
+    ----------
+    workdir
+        Where jobs run.
+    """
+    parts = pickle.loads(packed)  # noqa: S301 - from rank 1, over Dask's connection
+    return workflows.bare_workflow(parts, workdir), parts
+
+
+def parse(parts: dict[str, Any]) -> Workflow:
+    """Parse the workflow in the current directory."""
+    workflow = workflows.parsed_workflow(parts)
+    pickling.know_snakefile(workflow.globals)
     return workflow
 
 
@@ -110,25 +146,33 @@ def run(workflow: Workflow, packed: bytes, report: dict[str, Any], mpi: str = ""
         is_member = parts.pop("is_member")
         if mpi:
             parts["resources"]["mpi"] = mpi
-        job = internals.rebuilt_job(workflow, parts)
+        job = rebuilt.rebuilt_job(workflow, parts)
         # What was left to this process: an error of it comes before the body.
-        _ = job.resources, job.params
+        _ = job.resources
     except Exception as error:
         raise UnpackableError(f"{type(error).__name__}: {error}") from error
     try:
-        body = internals.prepared(workflow, job)
+        body = rebuilt.prepared(workflow, job)
     except AttributeError as error:
         if error.obj is not job:
             raise
         raise UnpackableError(f"Snakemake asks for {error.name} of a job, which is new") from error
-    report["tmpdir"] = internals.tmpdir_to_tell(job)
+    report["tmpdir"] = rebuilt.tmpdir_to_tell(job)
     if job.shadow_dir and not is_member:
         report["shadow_dir"] = job.shadow_dir
     try:
-        body()
+        # With Snakemake's own executor, a body never runs in the thread in which the Snakefile was parsed.
+        _in_a_thread(body) if "call" not in parts else body()
     except BaseException:
         if is_member:
-            internals.settle(workflow, job, failed=True)
+            rebuilt.settle(workflow, job, failed=True)
         raise
     if is_member:
-        internals.settle(workflow, job, failed=False)
+        rebuilt.settle(workflow, job, failed=False)
+
+
+def _in_a_thread(body: Callable[[], None]) -> None:
+    """Run a body in a thread of its own, and raise what it raises; the thread stays until the process ends."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    ThreadPoolExecutor(1).submit(body).result()

@@ -1,6 +1,6 @@
 """Pickle what bodies get: parameters may be any Python object.
 
-Runs on: rank 1 (``dumps``) and in the forkserver of ranks >= 2 (``class_of_snakefile``, while unpickling).
+Runs on: rank 1 (``dumps``) and in the processes of jobs on ranks >= 2 (``class_of_snakefile``, while unpickling).
 Called by: warm.body.
 """
 
@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import io
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-#: In the forkserver: what the Snakefile defined.
-snakefile_globals: dict[str, Any] = {}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: In a process that has parsed the Snakefile: what that defined. No copy, which would keep it all at the process's end.
+_snakefile: dict[str, Any] = {}
 
 
-def dumps(obj: Any, plain: type) -> bytes:
+def dumps(obj: Any, reduce_class: Callable[[type], Any]) -> bytes:
     """Pickle by the standard library's fast pickler if it can, else by cloudpickle (lambdas, closures).
+
+    Snakemake's files become plain strings: each of them drags its rule, and with it the whole workflow, along.
 
     Parameters
     ----------
-    plain
-        A subclass of ``str`` whose objects become plain strings: Snakemake's files, each of which drags its rule,
-        and with it the whole workflow, along.
+    reduce_class
+        What is to become of a class of the Snakefile, which says of no module that it is in it.
 
     Raises
     ------
@@ -29,13 +33,13 @@ def dumps(obj: Any, plain: type) -> bytes:
         Whatever an object raises that cannot be pickled at all.
     """
     import cloudpickle
+    from snakemake.io import _IOFile
 
     def reduced(part: Any) -> Any:
-        if isinstance(part, plain):
+        if isinstance(part, _IOFile):
             return str, (str(part),)
-        # Classes of the Snakefile say of no module that they are in it; the worker has them too.
         if isinstance(part, type) and part.__module__ is None:
-            return class_of_snakefile, (part.__qualname__,)
+            return reduce_class(part)
         return NotImplemented
 
     class Fast(pickle.Pickler):
@@ -53,9 +57,25 @@ def dumps(obj: Any, plain: type) -> bytes:
         return _pickled(Thorough, obj)
 
 
+def class_of_snakefile_by_name(part: type) -> Any:
+    """Let a process that has parsed the Snakefile look a class up."""
+    return class_of_snakefile, (part.__qualname__,)
+
+
+def no_class_of_snakefile(part: type) -> Any:
+    """Refuse a class that a process without the Snakefile does not have."""
+    raise pickle.PicklingError(f"{part.__qualname__} is a class of the Snakefile")
+
+
+def know_snakefile(names: dict[str, Any]) -> None:
+    """Take what the Snakefile of this process has defined."""
+    global _snakefile  # noqa: PLW0603 - pickle calls functions, not objects, by reference
+    _snakefile = names
+
+
 def class_of_snakefile(name: str) -> type:
-    """Return a class that the Snakefile of this forkserver defined; KeyError if it did not."""
-    found: type = snakefile_globals[name]
+    """Return a class that the Snakefile of this process defined; KeyError if it did not."""
+    found: type = _snakefile[name]
     return found
 
 

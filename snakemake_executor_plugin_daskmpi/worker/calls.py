@@ -12,7 +12,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.messages import (
-    OUTCOME_TOPIC,
+    TOPIC,
     Grant,
     JobSpec,
     OutcomeKind,
@@ -62,7 +62,7 @@ async def prepare(context: RunContext, dask_worker: Any) -> None:
     global _send_event  # noqa: PLW0603 - as above
     _send_event = dask_worker.log_event
     rank_log.open_rank_log(context.run_dir)
-    _installed().prepare(context)
+    _installed().prepare(context, lambda note: _send_event(TOPIC, {"note": note}))
 
 
 async def end_jobs(why: OutcomeKind, reason: str = "", *, at_once: bool = False) -> None:
@@ -83,4 +83,4 @@ async def run_job(spec: JobSpec, grant: Grant) -> None:
     """
     outcome = await _installed().run(spec, grant)
     # Wrapped, since Dask writes the worker's address into an event's own keys.
-    _send_event(OUTCOME_TOPIC, {"outcome": outcome.to_wire()})
+    _send_event(TOPIC, {"outcome": outcome.to_wire()})

@@ -3,33 +3,38 @@
 Runs on: ranks >= 2, below the forkserver.
 Called by: worker.forkserver.
 
-A body that runs user code in this very process (``run:``) and a spawned command get a fresh
-fork each. A body that only starts other programs (``shell:``, ``script:``) leaves nothing
-behind here but memory pages that were copied once; its process takes the next such job, which
-saves most of the cost of a trivial job. Whatever a body started is killed with all its
-descendants when the body ends, also what left its session.
+A body that runs user code in this very process (``run:``) and a spawned command get a fresh fork each, and end as a
+Python program ends. A body that only starts other programs (``shell:``, ``script:``) leaves nothing behind here but
+memory pages that were copied once; its process takes the next such job, which saves most of the cost of a trivial job.
+What a body has started and not waited for is not touched here: this process ends, and the forkserver, to which it comes
+then, waits for it.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import ctypes
 import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import traceback
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from snakemake_executor_plugin_daskmpi.messages import FAILED_PROCESS, PYTHON_VARIABLE
-from snakemake_executor_plugin_daskmpi.warm import body, internals
+from snakemake_executor_plugin_daskmpi.messages import PYTHON_VARIABLE
+from snakemake_executor_plugin_daskmpi.warm import body, workflows
 from snakemake_executor_plugin_daskmpi.world import processes
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from snakemake_executor_plugin_daskmpi.messages import Grant, JobSpec
+    from snakemake_executor_plugin_daskmpi.worker.warmth import Warmth
 
 #: Jobs that one process runs at most; arbitrary, bounds what may leak.
 _JOBS_PER_PROCESS = 200
@@ -38,50 +43,77 @@ _JOBS_PER_PROCESS = 200
 _OOM_SCORE_ADJ = 500
 #: Seconds that programs have to end on SIGTERM; less than the runner waits before it kills.
 _GRACE_S = 2.5
+#: Modules whose content a process destroys at its end also if it was born with them: Snakemake keeps there what the
+#: Snakefile defines.
+_HOMES_OF_USERS_OBJECTS = ("snakemake.workflow", "__main__", "builtins", "sys")
 
 
-def be(connection: Connection, workflow: Any, obstacle: str, spec: JobSpec, grant: Grant) -> NoReturn:
+def be(connection: Connection, warmth: Warmth, spec: JobSpec, grant: Grant) -> NoReturn:
     """Run a job, and further ones that come over the connection, then end this process.
 
     Parameters
     ----------
     connection
         To the forkserver. ``("done", report)`` follows each job that leaves the process usable.
-    workflow
-        The parsed workflow, None if there is none, for the reason that ``obstacle`` gives.
     """
     code = 1
     try:
         _settle()
-        if workflow is not None:
-            internals.after_fork(workflow)
-        base, cores = dict(os.environ), os.sched_getaffinity(0)
-        for number in itertools.count(1):
-            _take_on(spec, grant, cores)
-            if spec.command is not None:
-                os.environ[PYTHON_VARIABLE] = sys.executable
-                os.execv("/bin/bash", ["bash", "-c", spec.command])  # noqa: S606
-            report = _outcome_of(workflow, obstacle, spec, grant)
-            code = report.get("exit_code", 1 if report["failed"] else 0)
-            flush()
-            if not spec.reusable or report["failed"] or number == _JOBS_PER_PROCESS:
-                connection.send(("last", report))
-                break
-            processes.kill_descendants()
-            connection.send(("done", report))
-            code = 1
-            spec, grant = connection.recv()
-            os.environ.clear()
-            os.environ.update(base)
+        if spec.ends_as_python:
+            # Nothing of the forkserver's may be destroyed when this process ends.
+            weakref.finalize._registry.clear()  # type: ignore[attr-defined] # noqa: SLF001 - there is no other way
+            code = _run_once(connection, warmth, spec, grant)
+        else:
+            code = _run_in_turn(connection, warmth, spec, grant)
     except EOFError:
         code = 0  # the forkserver has gone, or has no more jobs
     except BaseException as error:  # noqa: BLE001 - the process ends here, and its last words say why
         print_error()
         with contextlib.suppress(OSError):
-            connection.send(("last", failure_of(f"{FAILED_PROCESS}failed: {error_text(error)}")))
+            connection.send(("last", failure_of(f"its process failed: {error_text(error)}")))
     finally:
+        inborn = warmth.modules
+        del connection, warmth, grant
+        if spec.ends_as_python:
+            _end_as_python(code, inborn)
         flush()
         os._exit(code)
+
+
+def _run_once(connection: Connection, warmth: Warmth, spec: JobSpec, grant: Grant) -> int:
+    """Run a job that has this process for itself, and return the exit code."""
+    _take_on(spec, grant, os.sched_getaffinity(0))
+    if not spec.needs_parse:
+        workflows.after_fork(warmth.bare)
+    report = _outcome_of(warmth, spec, grant)
+    # The body may have closed all that it found open: then the exit code tells.
+    with contextlib.suppress(OSError):
+        connection.send(("last", report))
+    return int(report.get("exit_code", 1 if report["failed"] else 0))
+
+
+def _run_in_turn(connection: Connection, warmth: Warmth, spec: JobSpec, grant: Grant) -> int:
+    """Run a job, and further ones as they come, and return the exit code of the last one."""
+    if warmth.bare is not None:
+        workflows.after_fork(warmth.bare)
+    base, cores = dict(os.environ), os.sched_getaffinity(0)
+    for number in itertools.count(1):
+        _take_on(spec, grant, cores)
+        if spec.command is not None:
+            os.environ[PYTHON_VARIABLE] = sys.executable
+            os.execv("/bin/bash", ["bash", "-c", spec.command])  # noqa: S606
+        report = _outcome_of(warmth, spec, grant)
+        flush()
+        last = not spec.reusable or not spec.inherited.is_reversible or number == _JOBS_PER_PROCESS
+        # What is left of a body is the forkserver's to wait for.
+        if last or report["failed"] or processes.has_children():
+            connection.send(("last", report))
+            return int(report.get("exit_code", 1 if report["failed"] else 0))
+        connection.send(("done", report))
+        spec, grant = connection.recv()
+        os.environ.clear()
+        os.environ.update(base)
+    raise AssertionError  # not reached
 
 
 def _settle() -> None:
@@ -102,7 +134,7 @@ def _settle() -> None:
 
 def _end_programs(number: int, _frame: object) -> NoReturn:
     """On SIGTERM: pass it on to all that this process has started, let them clean up, and end by it."""
-    processes.end_descendants(number, _GRACE_S)
+    processes.end_session(number, _GRACE_S)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     raise SystemExit(128 + number)  # not reached
@@ -113,20 +145,28 @@ def _take_on(spec: JobSpec, grant: Grant, cores: set[int]) -> None:
     Path(spec.log).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     processes.redirect_output(spec.log)
     os.environ.update(spec.environment)
+    # What the Snakefile has set counts for more than what we give each job.
+    spec.inherited.apply()
     usable = set(grant.cores) & cores if grant.bind else set()
     if usable or grant.bind:
         os.sched_setaffinity(0, usable or cores)
 
 
-def _outcome_of(workflow: Any, obstacle: str, spec: JobSpec, grant: Grant) -> dict[str, Any]:
+def _outcome_of(warmth: Warmth, spec: JobSpec, grant: Grant) -> dict[str, Any]:
     """Run a body and return what is to be said of it; what it raised is printed to its log."""
     from snakemake.exceptions import print_exception
 
     report: dict[str, Any] = {"failed": True}
-    if workflow is None or spec.body is None:
-        return report | {"obstacle": obstacle}
+    if warmth.bare is None or spec.body is None:
+        return report | {"obstacle": warmth.obstacle}
+    workflow = warmth.bare
     try:
-        body.run(workflow, spec.body, report, grant.mpi)
+        with contextlib.ExitStack() as at_the_end:
+            if spec.needs_parse:
+                workflow = warmth.parsed()
+            if workflow not in (warmth.bare, warmth.shared):
+                at_the_end.callback(workflow.tear_down)
+            body.run(workflow, spec.body, report, grant.mpi)
     except body.UnpackableError as error:
         report["obstacle"] = f"a job could not be rebuilt on the worker: {error}"
     except SystemExit as exit_:
@@ -154,9 +194,38 @@ def _ending_of(error: BaseException | None) -> dict[str, int]:
     return {"exit_code": 1}
 
 
+def _end_as_python(code: int, inborn: frozenset[str]) -> NoReturn:
+    """End this process as Python ends a program.
+
+    It waits for threads that are no daemons, calls what was registered with ``atexit``, and destroys all objects of
+    the user's: files are closed, and libraries write what they hold. What this process was born with, Snakemake and
+    the standard library, is left alone, for which it would copy all its memory first.
+
+    Parameters
+    ----------
+    inborn
+        The modules that it was born with.
+    """
+    try:
+        # What Py_FinalizeEx does itself, while all modules can still be imported.
+        threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001
+        atexit._run_exitfuncs()  # noqa: SLF001 - as above
+    except BaseException:  # noqa: BLE001 - as Python itself: said, and no reason to skip the rest
+        print_error()
+    flush()
+    kept = [module for name in inborn - {*_HOMES_OF_USERS_OBJECTS} if (module := sys.modules.pop(name, None))]
+    # For ever: these modules are not to be cleared.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+    ctypes.pythonapi.Py_Exit(code)
+    raise AssertionError  # not reached
+
+
 def failure_of(reason: str) -> dict[str, Any]:
     """Return the report of a job that failed before its body could, or beside it."""
-    return {"failed": True, "exit_code": 1, "reason": reason}
+    return {"failed": True, "exit_code": 1, "reason": reason, "next_step": _REPAIR}
+
+
+_REPAIR = "repair what it names on that host (df -h, df -i and ulimit -a show more); --retries N runs it again."
 
 
 def error_text(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""The forkserver: parses the workflow once, then forks the processes that run jobs.
+"""The forkserver: imports Snakemake and nothing of the user's, then forks the processes that run jobs.
 
 Runs on: ranks >= 2, in a single-threaded process of its own that never holds MPI or Dask.
 Called by: worker.runner, over a pair of sockets; started by world.bootstrap and world.serve
@@ -6,11 +6,17 @@ before MPI and Dask are, or anew as a program of its own after it was killed.
 
 Protocol, all pickled tuples over a ``multiprocessing`` connection::
 
-    runner → forkserver    ("context", RunContext, log)   parse this workflow, write to this log
+    runner → forkserver    ("context", RunContext, log)   get ready for this run, write to this log
                            ("run", JobSpec, Grant)        run this job (after another one: grant.after)
-    forkserver → runner    ("ready", obstacle)            parsed; or why not, then all jobs are spawned
+    forkserver → runner    ("ready", obstacle)            ready; or why not, then all jobs are spawned
+                           ("unsharable", reason)         one parse cannot be shared, and this process ends
                            ("started", key, pid)          the process that runs it
+                           ("lingers", key, programs)     its body has ended, and these programs of it have not
                            ("ended", key, Ending)
+
+A job has ended when its process has, and all that is left in its session: a program that a shell has started in the
+background, or for ``tee >(gzip > …)``, may be writing still. What has left the session, as daemons do, is neither
+waited for nor killed.
 
 The end of the connection is the order to end: all jobs' processes are killed first.
 """
@@ -25,33 +31,17 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, NoReturn
 
-from snakemake_executor_plugin_daskmpi.messages import FAILED_PROCESS, Grant, JobSpec, RunContext
-from snakemake_executor_plugin_daskmpi.warm import body
+from snakemake_executor_plugin_daskmpi.messages import Grant, JobSpec, RunContext
 from snakemake_executor_plugin_daskmpi.worker import child, environment
+from snakemake_executor_plugin_daskmpi.worker.ending import Ending
+from snakemake_executor_plugin_daskmpi.worker.lingering import Lingering
+from snakemake_executor_plugin_daskmpi.worker.warmth import UnsharableError, Warmth
 from snakemake_executor_plugin_daskmpi.world import processes
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a job ended, as the forkserver saw it."""
-
-    exit_code: int | None
-    signal: int | None
-    started_at: float
-    ended_at: float
-    #: What its process said: ``failed``, ``exit_code``, ``signal``, ``reason``, ``shadow_dir``, ``tmpdir``,
-    #: ``obstacle``.
-    report: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def was_killed(self) -> bool:
-        """Whether SIGKILL ended the body, or a program of it: a shell passes that on as exit code 137."""
-        return self.signal == signal.SIGKILL or self.exit_code == 128 + signal.SIGKILL
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +54,8 @@ class _Child:
     started_at: float
     #: Its last words, if it said that it will end.
     report: dict[str, Any] | None = None
+    #: Exit code and signal, once it has ended and programs of its session have not.
+    exit: tuple[int | None, int | None] = (None, None)
 
 
 def fork() -> tuple[int, Connection]:
@@ -97,7 +89,7 @@ def start_anew() -> tuple[int, Connection]:
 def serve(fd: int) -> NoReturn:
     """Be the forkserver of the runner at the other end of an inherited socket."""
     import snakemake.api
-    import snakemake.executors.local  # noqa: F401 - before the workflow is there, so that it is shared
+    import snakemake.executors.local  # noqa: F401 - so that all forks share it
 
     _main(Connection(fd))
 
@@ -109,10 +101,10 @@ def _main(connection: Connection) -> NoReturn:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if environment.is_in_step(os.environ):
-            # Slurm sends it to all processes of a step when the run is to drain, and jobs are to go on. They inherit
-            # this; one that wants the signal for itself sets a handler.
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        # Slurm sends it to all processes of a step when the run is to drain, and jobs are to go on. They inherit this;
+        # one that wants the signal for itself sets a handler. Elsewhere nobody does, and a body is born as any program.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN if environment.is_in_step(os.environ) else signal.SIG_DFL)
+        signal.signal(signal.SIGUSR2, signal.SIG_DFL)
         processes.end_with_parent(signal.SIGTERM)
         processes.adopt_orphans()
         with Path(os.devnull).open("rb") as nothing:
@@ -133,9 +125,11 @@ class _Forkserver:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._parent = os.getppid()
-        self._workflow: Any = None
-        self._obstacle = "no workflow was parsed"
+        self._warmth = Warmth()
         self._children: dict[int, _Child] = {}
+        #: Processes that have ended, and programs of whose session have not.
+        self._ended: dict[int, _Child] = {}
+        self._lingering = Lingering(processes.programs_of, lambda sid: processes.send_to_session(sid, signal.SIGKILL))
         #: Jobs that start when another one has ended, by that one's key.
         self._successors: dict[str, tuple[JobSpec, Grant]] = {}
         self._wakeup, write_end = os.pipe()
@@ -151,7 +145,7 @@ class _Forkserver:
         """Take requests until the connection ends or SIGTERM says that the worker, our parent, has died."""
         try:
             while True:
-                ready = [key for key, _ in self._selector.select()]
+                ready = [key for key, _ in self._selector.select(self._lingering.pause_s(time.monotonic()))]
                 for key in ready:
                     if isinstance(key.data, _Child):
                         self._hear(key.data)
@@ -160,14 +154,15 @@ class _Forkserver:
                     if signal.SIGTERM in os.read(self._wakeup, 4096) and os.getppid() != self._parent:
                         break
                     self._reap()
+                self._look_after_lingering()
                 if any(key.fileobj is self._connection for key in ready):
                     self._take(self._connection.recv())
         except (EOFError, ConnectionError):
             pass
         finally:
-            self._end_children()
-            if self._workflow is not None:
-                self._workflow.tear_down()
+            # At once: the worker has gone, and these jobs may start anew elsewhere any moment.
+            processes.kill_descendants()
+            self._warmth.tear_down()
 
     def _take(self, message: tuple[Any, ...]) -> None:
         match message:
@@ -176,7 +171,7 @@ class _Forkserver:
                     # Without it, what it says goes where it went before.
                     Path(log).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                     processes.redirect_output(log)
-                self._parse(context)
+                self._get_ready(context)
             case ("run", JobSpec() as spec, Grant() as grant):
                 waits = [c.spec.key for c in self._children.values() if c.spec is not None]
                 if grant.after in waits or any(s.key == grant.after for s, _ in self._successors.values()):
@@ -184,22 +179,23 @@ class _Forkserver:
                 else:
                     self._start(spec, grant)
 
-    def _parse(self, context: RunContext) -> None:
-        """Parse the workflow of a run; a failure is an obstacle for all its jobs, not an error."""
-        self._workflow, self._obstacle = None, "rank 1 has sent no workflow"
+    def _get_ready(self, context: RunContext) -> None:
+        """Get ready for the jobs of a run; a failure is an obstacle for all of them, not an error."""
+        self._lingering.bound_s = context.linger_s
         try:
-            os.chdir(context.workdir)
-            if context.workflow:
-                self._workflow = body.load_workflow(context.workflow)
-                self._obstacle = ""
+            self._warmth = Warmth.of(context)
+        except UnsharableError as error:
+            self._connection.send(("unsharable", str(error)))
+            raise EOFError from error
         except BaseException as error:  # noqa: BLE001 - becomes the obstacle
             child.print_error()
-            self._obstacle = f"the worker could not parse {context.snakefile}: {child.error_text(error)}"
+            why = f"the worker could not get ready for {context.snakefile}: {child.error_text(error)}"
+            self._warmth = Warmth(obstacle=why)
         # What exists now stays: a child's garbage collection must not touch, and so copy, it.
         gc.collect()
         gc.freeze()
         signal.signal(signal.SIGTERM, lambda *_: None)
-        self._connection.send(("ready", self._obstacle))
+        self._connection.send(("ready", self._warmth.obstacle))
 
     # -- jobs ----------------------------------------------------------------------------
 
@@ -218,13 +214,13 @@ class _Forkserver:
             pid = os.fork()
         except OSError as error:
             # No more processes, memory or descriptors: the job's failure, not the worker's end.
-            report = child.failure_of(f"{FAILED_PROCESS}could not be started: {child.error_text(error)}")
+            report = child.failure_of(f"its process could not be started: {child.error_text(error)}")
             self._end(_Child(0, self._connection, spec, time.time(), report), exit_code=1, number=None)
             return
         if pid == 0:
             for connection in (self._connection, ours, *(c.connection for c in self._children.values())):
                 connection.close()
-            child.be(theirs, self._workflow, self._obstacle, spec, grant)
+            child.be(theirs, self._warmth, spec, grant)
         theirs.close()
         self._children[pid] = _Child(pid, ours, spec, time.time())
         self._selector.register(ours, selectors.EVENT_READ, self._children[pid])
@@ -242,7 +238,7 @@ class _Forkserver:
             self._end(process, exit_code=0, number=None)
 
     def _reap(self) -> None:
-        """Report the jobs of all processes that have ended, and kill what those left."""
+        """Take note of all processes that have ended, and report the jobs of which nothing is left."""
         while True:
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
@@ -250,19 +246,38 @@ class _Forkserver:
                 return
             if ended is None:
                 return
+            # Of others' processes, orphans that have come to this process, the session tells whose they were.
             process = self._children.pop(ended.si_pid, None)
             if process is None:
                 continue
-            # What it leaves is now ours. Of others' processes nothing is: each adopts its own orphans.
-            processes.kill_descendants(keep=set(self._children))
             with contextlib.suppress(EOFError, OSError):
                 while process.report is None and process.connection.poll():
                     process.report = process.connection.recv()[1]
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(process.connection)
             process.connection.close()
-            exited = ended.si_code == os.CLD_EXITED
-            self._end(process, ended.si_status if exited else None, None if exited else ended.si_status)
+            was_killed = ended.si_code != os.CLD_EXITED
+            process.exit = (None, ended.si_status) if was_killed else (ended.si_status, None)
+            if process.pid in processes.sessions_of_children(keep=self._children):
+                self._ended[process.pid] = process
+                self._lingering.add(process.pid, time.monotonic(), is_killed=was_killed)
+            else:
+                self._end(process, *process.exit)
+
+    def _look_after_lingering(self) -> None:
+        """Report the jobs of which nothing is left any more, and say which still have programs that run."""
+        if not self._ended:
+            return
+        alive = processes.sessions_of_children(keep=self._children)
+        ended, lingering = self._lingering.look(alive, time.monotonic())
+        for sid, overdue in ended.items():
+            process = self._ended.pop(sid)
+            if overdue:
+                process.report = (process.report or {"exit_code": 1}) | self._lingering.failure(overdue)
+            self._end(process, *process.exit)
+        for sid, programs in lingering.items():
+            if (spec := self._ended[sid].spec) is not None:
+                self._connection.send(("lingers", spec.key, programs))
 
     def _end(self, process: _Child, exit_code: int | None, number: int | None) -> None:
         """Report the end of a process's job, if it has one, and start the job that waits for it."""
@@ -281,10 +296,3 @@ class _Forkserver:
             self._start(*successor)
         ending = Ending(exit_code, number, process.started_at, time.time(), report)
         self._connection.send(("ended", spec.key, ending))
-
-    def _end_children(self) -> None:
-        """Kill all jobs' processes with their descendants, at once.
-
-        The worker has gone, and these jobs may start anew elsewhere any moment.
-        """
-        processes.kill_descendants()

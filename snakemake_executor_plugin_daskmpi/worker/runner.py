@@ -32,6 +32,7 @@ from snakemake_executor_plugin_daskmpi.worker.running import Running
 from snakemake_executor_plugin_daskmpi.world import processes, rank_log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
 
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
@@ -59,11 +60,13 @@ class Runner:
     _running: dict[str, Running] = field(default_factory=dict)
     _groups: list[Group] = field(default_factory=list)
     _watch: Watch | None = None
+    _say: Callable[[str], None] = print
     #: How many forkservers have died since one was ready.
     _deaths: int = 0
 
-    def prepare(self, context: RunContext) -> None:
-        """Get ready for a run: parse its workflow in the forkserver, in the background."""
+    def prepare(self, context: RunContext, say: Callable[[str], None]) -> None:
+        """Get ready for a run, the forkserver in the background; what the user is to read is given to ``say``."""
+        self._say = say
         if self.context is None:
             self._listen()
         else:
@@ -181,6 +184,7 @@ class Runner:
         _log.warning("%s is ended: %s", job.spec.name, reason)
         job.killed_for, job.reason = OutcomeKind.OUT_OF_MEMORY, reason
         processes.kill_family(job.pid)
+        processes.send_to_session(job.pid, signal.SIGKILL)
 
     # -- messages of the forkserver ------------------------------------------------------
 
@@ -199,6 +203,13 @@ class Runner:
             case ("ready", obstacle):
                 self.obstacle, self._deaths = obstacle, 0
                 _log.info("forkserver ready%s", f", but {obstacle}" if obstacle else "")
+            case ("unsharable", reason):
+                self._do_without_sharing(reason)
+            case ("lingers", key, programs) if key in self._running:
+                job = self._running[key]
+                job.lingers = True
+                bound = f"at most {self.context.linger_s:g} s (--daskmpi-linger)" if self.context else ""
+                self._say(f"{job.spec.name} has ended, but {programs} still runs on {self.name}; waiting {bound}.")
             case ("started", key, pid) if key in self._running:
                 self._running[key].pid = pid
                 if self._watch is not None:
@@ -207,6 +218,17 @@ class Runner:
                     self._signal(self._running[key], signal.SIGTERM)
             case ("ended", key, ending) if key in self._running:
                 self._end(self._running[key], self._running[key].ended(self.name, ending, self._watch))
+
+    def _do_without_sharing(self, reason: str) -> None:
+        """Have the next forkserver, which takes the place of this one, share no parse."""
+        assert self.context is not None  # noqa: S101 - it was told to share one
+        self.context = dataclasses.replace(self.context, shared_parse=False)
+        self._forget_forkserver()
+        _exit_of(self.forkserver_pid)
+        self._restart()
+        self._say(
+            f"--daskmpi-shared-parse has no effect: {reason}. Each body that needs the Snakefile parses it itself."
+        )
 
     def _end(self, job: Running, outcome: JobOutcome) -> None:
         del self._running[job.spec.key]
@@ -261,6 +283,8 @@ class Runner:
     def _signal(self, job: Running, number: int) -> None:
         if job.pid is not None:
             processes.send_to_group(job.pid, number)
+            if job.lingers or number == signal.SIGKILL:
+                processes.send_to_session(job.pid, number)
 
 
 def _exit_of(pid: int) -> str:

@@ -17,7 +17,7 @@ from snakemake_executor_plugin_daskmpi.worker.tail import tail_of
 if TYPE_CHECKING:
     import asyncio
 
-    from snakemake_executor_plugin_daskmpi.worker.forkserver import Ending
+    from snakemake_executor_plugin_daskmpi.worker.ending import Ending
     from snakemake_executor_plugin_daskmpi.worker.memory import Watch
 
 
@@ -29,6 +29,8 @@ class Running:
     grant: Grant
     outcome: asyncio.Future[JobOutcome]
     pid: int | None = None
+    #: Whether its process has ended, and programs of it have not.
+    lingers: bool = False
     #: Why it is being killed, if it is.
     killed_for: OutcomeKind | None = None
     reason: str = ""
@@ -39,7 +41,7 @@ class Running:
         kind, reason = self.killed_for or OutcomeKind.FAILED, self.reason
         # What a spawned job dies of, its exit code does not tell.
         may_be_kernels = self.killed_for is None and (ending.was_killed or self.spec.command is not None)
-        if ending.exit_code == 0 and ending.signal is None:
+        if ending.exit_code == 0 and ending.signal is None and not ending.report.get("failed"):
             kind, reason = OutcomeKind.OK, ""
         elif may_be_kernels and watch and watched and (where := watch.kernel_kill(watched)):
             kind = OutcomeKind.OUT_OF_MEMORY
@@ -53,6 +55,7 @@ class Running:
             exit_code=ending.exit_code,
             signal=ending.signal,
             reason=(reason or ending.report.get("reason", "")) if failed else "",
+            next_step=ending.report.get("next_step", "") if failed and not reason else "",
             log_tail=tail_of(Path(self.spec.log)) if failed else "",
             shadow_dir=ending.report.get("shadow_dir"),
             tmpdir=ending.report.get("tmpdir", ""),

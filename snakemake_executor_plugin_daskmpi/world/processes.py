@@ -2,6 +2,8 @@
 
 Runs on: every rank.
 Called by: world.bootstrap, worker.
+
+A job's process leads a session. What stays in that session is the job's; what leaves it, as daemons do, is not.
 """
 
 from __future__ import annotations
@@ -11,11 +13,17 @@ import ctypes
 import os
 import signal
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 #: Seconds after which a process that SIGKILL does not end is given up; arbitrary.
 _UNKILLABLE_S = 5.0
+#: Characters of a command line in a message.
+_SHORT = 78
 
 
 def end_with_parent(number: int) -> None:
@@ -53,20 +61,74 @@ def send_to_group(pid: int, number: int) -> None:
         send(pid, number)
 
 
-def end_descendants(number: int, grace_s: float) -> None:
+def end_session(number: int, grace_s: float) -> None:
     """Send a signal to all descendants of this process, and give them time to end.
 
-    For a process that ends next itself: it takes the exit codes of its children.
+    For a process that leads its session and ends next itself: it takes the exit codes of its children. Children that
+    have left the session, as daemons have, are left alone.
     """
-    for pid in descendants_of(os.getpid()):
+    sid, deadline = os.getpid(), time.monotonic() + grace_s
+    for child in _children_of(sid):
+        for pid in (child, *descendants_of(child)) if session_of(child) == sid else ():
+            send(pid, number)
+    while has_children(in_session=sid) and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+def has_children(in_session: int | None = None) -> bool:
+    """Say whether this process has children that live, of a session or of any; those that have ended are reaped."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG) is not None:
+            pass
+        return in_session is None or any(session_of(pid) == in_session for pid in _children_of(os.getpid()))
+    return False
+
+
+def sessions_of_children(keep: Collection[int]) -> set[int]:
+    """Return the sessions of the living children of this process, without those to keep out."""
+    return {session_of(pid) for pid in _children_of(os.getpid()) if pid not in keep} - {0}
+
+
+def session_of(pid: int) -> int:
+    """Return the session of a process, 0 if it has gone or is a zombie."""
+    fields = _stat_of(pid)
+    return int(fields[3]) if fields and fields[0] != "Z" else 0
+
+
+def members_of(sid: int) -> list[int]:
+    """Return all living processes of a session, whoever their parents are."""
+    return [pid for name in os.listdir("/proc") if name.isdigit() and session_of(pid := int(name)) == sid]
+
+
+def programs_of(sid: int) -> str:
+    """Return the programs of a session as messages have them, without the shells that wait for others of them."""
+    members = members_of(sid)
+    parents = {int(fields[1]) for pid in members if (fields := _stat_of(pid))}
+    named = [f"{text} (process {pid})" for pid in members if pid not in parents and (text := _command_of(pid))]
+    return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")  # noqa: PLR2004 - a short list
+
+
+def send_to_session(sid: int, number: int) -> None:
+    """Send a signal to all processes of a session."""
+    for pid in members_of(sid):
         send(pid, number)
-    deadline = time.monotonic() + grace_s
-    while time.monotonic() < deadline:
-        try:
-            if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG) is None:
-                time.sleep(0.002)
-        except ChildProcessError:
-            return
+
+
+def _command_of(pid: int) -> str:
+    """Return what a process is called for messages: its command line, cut short; "" if it has gone."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        words = file.read(4096).split(b"\0")
+        text = b" ".join(words).decode(errors="replace").strip()
+        return f"{text[:77]}…" if len(text) > _SHORT else text
+    return ""
+
+
+def _stat_of(pid: int) -> list[str]:
+    """Return the fields of a process in /proc from its state on, empty if it has gone."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
+        # Its name stands in parentheses, and may hold some.
+        return file.read().rpartition(")")[2].split()
+    return []
 
 
 def kill_descendants(keep: frozenset[int] | set[int] = frozenset()) -> None:

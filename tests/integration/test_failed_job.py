@@ -205,7 +205,7 @@ def test_a_body_that_behaves_badly_leaves_the_worker_as_it_was(workflow: Workflo
 
         rule daemon:
             output: "daemon.txt"
-            shell: "sleep 1000 & touch {output}"
+            shell: "setsid -f sleep 1000; touch {output}"
 
         rule closed:
             output: "closed.txt"
@@ -224,5 +224,5 @@ def test_a_body_that_behaves_badly_leaves_the_worker_as_it_was(workflow: Workflo
     workflow.write("Snakefile", snakefile)
     run = workflow.start("--daskmpi-cores", "1")
     run.ends_with(0)
-    assert workflow.read("after.txt").split() == [str(workflow.folder), "1", str(os.nice(0)), "True", "True"]
+    assert workflow.read("after.txt").split() == [str(workflow.folder), "2", str(os.nice(0)), "True", "True"]
     assert len(run.text) < 100_000, "100 MB of a job's output are in its log, not on the terminal"

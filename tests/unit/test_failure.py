@@ -68,10 +68,14 @@ def test_a_group_is_called_by_its_rules():
             id="SIGKILL",
         ),
         pytest.param(
-            outcome(exit_code=1, reason="its process failed: OSError: [Errno 30] Read-only file system: 'log'"),
+            outcome(
+                exit_code=1,
+                reason="its process failed: OSError: [Errno 30] Read-only file system: 'log'",
+                next_step="repair it.",
+            ),
             "Rule align (jobid 17, sample=B) failed on worker rank 5 (node023): "
             "its process failed: OSError: [Errno 30] Read-only file system: 'log'.",
-            "repair what it names on that host (df -h, df -i and ulimit -a show more); --retries N runs it again.",
+            "repair it.",
             id="no log",
         ),
         pytest.param(

@@ -24,23 +24,33 @@ FOLDER = Path(snakemake_executor_plugin_daskmpi.__file__).parent
 #: Bottom first. A module imports from lines above its own, never from its own line.
 LAYERS = (
     # what everyone may raise
-    {"errors"},
+    {"errors", "inherited", "sbatch_options"},
+    {"annotations"},
     # the vocabulary
-    {"choice", "interruption", "resources", "messages", "slurm.site", "planning.plan", "planning.walltime"},
-    {"slurm_settings", "deadline"},
+    {"apart", "choice", "interruption", "resources", "messages", "slurm.site", "planning.plan", "planning.walltime"},
+    {"slurm_settings", "deadline", "world.tuning"},
     {"settings"},
     # one thing each, and pure or close to it
     {"placement.assignment", "placement.capacity", "placement.durations", "placement.refusal"}
     | {"exit_code", "failure", "journal", "last_round", "leaving", "link", "markers", "notes", "rounds"}
-    | {"warm.internals", "warm.pickling"}
-    | {"worker.cgroup", "worker.environment", "worker.eviction", "worker.tail"}
-    | {"world.pmi", "world.processes", "world.roles", "world.security", "world.tuning"}
+    | {"warm.pickling", "warm.recorded", "warm.workflows"}
+    | {"worker.cgroup", "worker.ending", "worker.eviction", "worker.lingering", "worker.tail"}
+    | {"world.pmi", "world.processes", "world.roles", "world.security"}
     | {"slurm.container", "slurm.recipes"}
     | {"launch.command_line", "slurm.controller", "slurm.output", "slurm.progress", "slurm.step", "slurm.wishes"}
     | {"cli_texts", "report.verdict"},
     # the login node's talk with Slurm, and the job that came of it
-    {"comebacks", "drain", "requeue"},
-    {"group_needs", "launch.mpi_library", "world.farewell", "world.order", "slurm.queue", "slurm.inquiry"}
+    {"comebacks", "drain", "requeue", "warm.evaluated", "worker.slurm_programs"},
+    {
+        "group_needs",
+        "worker.environment",
+        "warm.rebuilt",
+        "launch.mpi_library",
+        "world.farewell",
+        "world.order",
+        "slurm.queue",
+        "slurm.inquiry",
+    }
     | {"report.facts", "report.look"},
     {"time_left", "planning.demand", "slurm.reasons", "slurm.record", "slurm.surroundings"}
     | {"report.site_checks", "report.wording"},
@@ -52,7 +62,7 @@ LAYERS = (
         "placement.shelves",
         "placement.spread",
         "specs",
-        "worker.child",
+        "worker.warmth",
         "worker.limits",
         "worker.memory",
         "world.meeting",
@@ -61,6 +71,7 @@ LAYERS = (
     | {"slurm.batch", "planning.feasibility"},
     # a worker from the inside out; placement is rank 1's, in two steps
     {
+        "worker.child",
         "world.keeper",
         "placement.fleet",
         "placement.limit",
@@ -94,14 +105,18 @@ POOL, EXECUTOR, TOP = LAYER_OF["pool"], LAYER_OF["executor"], LAYER_OF["__init__
 
 #: Who may import what takes long, starts MPI, or is not made for us, and that only inside functions.
 IMPORTERS = {
-    "distributed": {"link", "pooled_job", "launch.local", "report.probe"}
+    "distributed": {"link", "pooled_job", "report.probe"}
     | {"world.bootstrap", "world.farewell", "world.security", "world.serve"},
     "dask": {"world.tuning", "world.bootstrap", "world.keeper", "world.security"},
-    "dask_mpi": {"world.bootstrap", "world.keeper"},
+    "dask_mpi": {"world.bootstrap", "world.keeper", "world.tuning"},
     "mpi4py": {"world.keeper", "world.meeting"},
     "snakemake": {
-        "warm.internals",
         "warm.body",
+        "warm.evaluated",
+        "warm.pickling",
+        "warm.rebuilt",
+        "warm.recorded",
+        "warm.workflows",
         "warm.compatibility",
         "worker.child",
         "worker.forkserver",
@@ -198,7 +213,7 @@ def test_slow_packages_are_imported_by_few_and_only_when_needed():
         ("pool", f"from {PACKAGE}.messages import JobSpec", []),
         ("pool", f"from {PACKAGE}.executor import Executor", [f"pool ({POOL}) imports executor ({EXECUTOR})"]),
         ("pool", f"def f():\n    import {PACKAGE}.executor", [f"pool ({POOL}) imports executor ({EXECUTOR})"]),
-        ("messages", f"from {PACKAGE} import resources", ["messages (1) imports resources (1)"]),
+        ("messages", f"from {PACKAGE} import resources", ["messages (2) imports resources (2)"]),
         ("errors", f"import {PACKAGE}", [f"errors (0) imports __init__ ({TOP})"]),
     ],
 )

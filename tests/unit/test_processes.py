@@ -74,10 +74,10 @@ def test_nothing_outlives_what_started_it_if_its_descendants_are_killed():
         "processes.kill_descendants(keep={kept.pid})\n"
         "assert family.stdout.read() == b''\n"
         "assert kept.poll() is None\n"
-        "processes.end_descendants(signal.SIGTERM, 20)\n"
+        "processes.end_session(signal.SIGTERM, 20)\n"
         "assert not processes._children_of(__import__('os').getpid())\n"
     )
-    subprocess.run([sys.executable, "-P", "-c", program], check=True, timeout=30)
+    subprocess.run([sys.executable, "-P", "-c", program], check=True, timeout=30, start_new_session=True)
 
 
 def test_a_program_that_is_ended_has_time_to_clean_up(tmp_path: Path):
@@ -87,9 +87,9 @@ def test_a_program_that_is_ended_has_time_to_clean_up(tmp_path: Path):
         f"script = \"trap 'sleep 0.1; touch {tmp_path}/cleaned; exit' TERM; echo ready; sleep 60 & wait\"\n"
         "with subprocess.Popen(['sh', '-c', script], stdout=subprocess.PIPE) as family:\n"
         "    family.stdout.read(6)\n"
-        "    processes.end_descendants(signal.SIGTERM, 20)\n"
+        "    processes.end_session(signal.SIGTERM, 20)\n"
     )
-    subprocess.run([sys.executable, "-P", "-c", program], check=True, timeout=30)
+    subprocess.run([sys.executable, "-P", "-c", program], check=True, timeout=30, start_new_session=True)
     assert (tmp_path / "cleaned").exists()
 
 
@@ -97,11 +97,11 @@ def test_a_program_that_does_not_end_is_not_waited_for_longer_than_its_grace():
     program = (
         "import signal, subprocess\n"
         "from snakemake_executor_plugin_daskmpi.world import processes\n"
-        "script = \"trap '' TERM; echo ready; sleep 60\"\n"
-        "family = subprocess.Popen(['sh', '-c', script], stdout=subprocess.PIPE, start_new_session=True)\n"
+        "script = \"trap '' TERM; echo ready; exec sleep 60\"\n"
+        "family = subprocess.Popen(['sh', '-c', script], stdout=subprocess.PIPE)\n"
         "family.stdout.read(6)\n"
-        "processes.end_descendants(signal.SIGTERM, 0.05)\n"
+        "processes.end_session(signal.SIGTERM, 0.05)\n"
         "assert family.poll() is None\n"
-        "processes.send_to_group(family.pid, signal.SIGKILL)\n"
+        "family.kill()\n"
     )
-    subprocess.run([sys.executable, "-P", "-c", program], check=True, timeout=30)
+    subprocess.run([sys.executable, "-P", "-c", program], check=True, timeout=30, start_new_session=True)

@@ -1,0 +1,113 @@
+"""What a job inherits from the process that is Snakemake, which with Snakemake's own executor is its parent.
+
+Runs on: rank 1 (:func:`remember`, :func:`changes`), and in the processes of jobs on ranks >= 2
+(:meth:`Inherited.apply`).
+Called by: the package's ``ExecutorSettings``, executor; worker.child; warm.workflows.
+
+A Snakefile, its ``onstart`` handler or a function of a rule may set environment variables, the umask or limits of the
+process, and bodies see that. What it was before Snakemake has parsed anything is each node's own affair: so only what
+has changed since then is sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+#: By name; RLIMIT_OFILE is another name of RLIMIT_NOFILE.
+_LIMITS = {n: getattr(resource, n) for n in dir(resource) if n.startswith("RLIMIT_") and n != "RLIMIT_OFILE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What differs from what a process of the world has anyway."""
+
+    #: Environment variables, with None for those that are unset.
+    environ: tuple[tuple[str, str | None], ...] = ()
+    umask: int | None = None
+    #: Soft and hard limits by the names of :mod:`resource`.
+    limits: tuple[tuple[str, tuple[int, int]], ...] = ()
+
+    @property
+    def is_reversible(self) -> bool:
+        """Whether a process that has taken it on can be as it was before: limits cannot be raised again."""
+        return self.umask is None and not self.limits
+
+    def apply(self) -> None:
+        """Take it on in this process."""
+        for name, value in self.environ:
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        if self.umask is not None:
+            os.umask(self.umask)
+        for name, (soft, hard) in self.limits:
+            number = _LIMITS[name]
+            # A node may have lower hard limits.
+            most = resource.getrlimit(number)[1]
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(number, (_lower(soft, most), _lower(hard, most)))
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    environ: dict[str, str]
+    umask: int | None
+    limits: dict[str, tuple[int, int]]
+    sys_path: list[str]
+
+
+def _state() -> _State:
+    limits = {name: resource.getrlimit(number) for name, number in _LIMITS.items()}
+    return _State(dict(os.environ), _umask(), limits, list(sys.path))
+
+
+_before: _State | None = None
+
+
+def remember() -> None:
+    """Take this process's state for what it was before Snakemake has parsed anything."""
+    global _before  # noqa: PLW0603 - there is one such moment in a process
+    _before = _state()
+
+
+def changes() -> Inherited:
+    """Return what has changed since :func:`remember`."""
+    now, then = _state(), _before
+    if then is None:
+        return Inherited()
+    names = {n for n, _ in now.environ.items() ^ then.environ.items()}
+    return Inherited(
+        environ=tuple((name, now.environ.get(name)) for name in sorted(names)),
+        umask=now.umask if now.umask != then.umask else None,
+        limits=tuple((name, value) for name, value in now.limits.items() if value != then.limits[name]),
+    )
+
+
+def sys_path_of_a_fresh_snakemake(workdir: str) -> list[str]:
+    """Return where ``python -m snakemake`` in a directory would look for modules before it has parsed a Snakefile."""
+    path = list(_before.sys_path if _before else sys.path)
+    if sys.flags.safe_path:
+        return path
+    # Python puts the folder of its program first, which is another one for each way to start the same Snakemake.
+    return [workdir, *path[1:]]
+
+
+def _umask() -> int | None:
+    """Return this process's umask; the system call that tells it would change it, for a moment, for all threads."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return None
+
+
+def _lower(value: int, most: int) -> int:
+    if most == resource.RLIM_INFINITY:
+        return value
+    return most if value == resource.RLIM_INFINITY else min(value, most)

@@ -1,0 +1,29 @@
+"""How a job ended, as the forkserver tells the runner.
+
+Runs on: ranks >= 2.
+Called by: worker.forkserver, worker.running.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ended, as the forkserver saw it."""
+
+    exit_code: int | None
+    signal: int | None
+    started_at: float
+    ended_at: float
+    #: What its process said: ``failed``, ``exit_code``, ``signal``, ``reason``, ``next_step``, ``shadow_dir``,
+    #: ``tmpdir``, ``obstacle``.
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether SIGKILL ended the body, or a program of it: a shell passes that on as exit code 137."""
+        return self.signal == signal.SIGKILL or self.exit_code == 128 + signal.SIGKILL

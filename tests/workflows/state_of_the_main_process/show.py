@@ -1,0 +1,6 @@
+import os
+import resource
+
+with open(snakemake.output[0], "w") as file:
+    print(os.environ.get("OF_ONSTART"), os.environ.get("TO_BE_UNSET"), snakemake.config, file=file)
+    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], file=file)
