@@ -5,8 +5,8 @@ Runs on: rank 1 (:func:`remember`, :func:`changes`), and in the processes of job
 Called by: the package's ``ExecutorSettings``, executor; worker.child; warm.workflows.
 
 A Snakefile, its ``onstart`` handler or a function of a rule may set environment variables, the umask or limits of the
-process, and bodies see that. What it was before Snakemake has parsed anything is each node's own affair: so only what
-has changed since then is sent.
+process, or ignore signals, and bodies see that. What it was before Snakemake has parsed anything is each node's own
+affair: so only what has changed since then is sent.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +32,13 @@ class Inherited:
     umask: int | None = None
     #: Soft and hard limits by the names of :mod:`resource`.
     limits: tuple[tuple[str, tuple[int, int]], ...] = ()
+    #: Signals that are ignored, by number; programs inherit that.
+    ignored: tuple[int, ...] = ()
 
     @property
     def is_reversible(self) -> bool:
         """Whether a process that has taken it on can be as it was before: limits cannot be raised again."""
-        return self.umask is None and not self.limits
+        return self.umask is None and not self.limits and not self.ignored
 
     def apply(self) -> None:
         """Take it on in this process."""
@@ -46,6 +49,8 @@ class Inherited:
                 os.environ[name] = value
         if self.umask is not None:
             os.umask(self.umask)
+        for number in self.ignored:
+            signal.signal(number, signal.SIG_IGN)
         for name, (soft, hard) in self.limits:
             number = _LIMITS[name]
             # A node may have lower hard limits.
@@ -59,12 +64,14 @@ class _State:
     environ: dict[str, str]
     umask: int | None
     limits: dict[str, tuple[int, int]]
+    ignored: frozenset[int]
     sys_path: list[str]
 
 
 def _state() -> _State:
     limits = {name: resource.getrlimit(number) for name, number in _LIMITS.items()}
-    return _State(dict(os.environ), _umask(), limits, list(sys.path))
+    ignored = frozenset(int(n) for n in signal.valid_signals() if signal.getsignal(n) is signal.SIG_IGN)
+    return _State(dict(os.environ), _umask(), limits, ignored, list(sys.path))
 
 
 _before: _State | None = None
@@ -86,6 +93,7 @@ def changes() -> Inherited:
         environ=tuple((name, now.environ.get(name)) for name in sorted(names)),
         umask=now.umask if now.umask != then.umask else None,
         limits=tuple((name, value) for name, value in now.limits.items() if value != then.limits[name]),
+        ignored=tuple(sorted(now.ignored - then.ignored)),
     )
 
 

@@ -23,7 +23,7 @@ JOB_STATE = frozenset(
     | {"_aux_resources", "shadow_dir", "touch_output", "protected_output", "temp_output", "pipe_or_service_output"},
 )
 #: What a rule remembers, set in one that was not parsed.
-RULE_STATE = frozenset({*evaluated.RULE_STATE, "_output", "resources", "run_func"})
+RULE_STATE = frozenset({*evaluated.RULE_STATE, "_output", "_pathvars", "resources", "run_func"})
 #: Attributes of a workflow, and of its DAG.
 WORKFLOW_STATE = (
     *workflows.JOB_SETTINGS,

@@ -83,6 +83,8 @@ def _take_recorded(workflow: Workflow, job: Any, parts: dict[str, Any]) -> None:
 
     call = parts["call"]
     job.rule = rule = Rule(parts["rule"], workflow, lineno=call.line, snakefile=call.file)
+    # Asked for folders that Snakemake makes of names that are through the rule's own path variables.
+    rule.pathvars = workflow.pathvars
     for name, value in parts["state"].items():
         setattr(rule, name, value)
     rule.resources = Resources(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _SAY_AFTER_S = 2.0
 #: Seconds after which a process that SIGKILL does not end is given up: it waits for a dead file system, perhaps.
 _UNKILLABLE_S = 5.0
+#: Seconds for what a killed process has left: some clean up after it, as Python's keeper of shared memory does.
+_AFTER_KILL_S = 0.5
 _NEVER = float("inf")
 
 
@@ -30,6 +32,8 @@ class _Left:
     say_at: float
     #: When it is killed or, once it was, given up.
     kill_at: float
+    #: Whether the job's process was killed.
+    is_orphaned: bool = False
     is_killed: bool = False
     #: What had to be killed since it ran for too long.
     overdue: str = ""
@@ -59,10 +63,9 @@ class Lingering:
         return self._left.keys()
 
     def add(self, sid: int, now: float, *, is_killed: bool) -> None:
-        """Wait for what is left in a session; of a job that was killed, kill it."""
-        self._left[sid] = _Left(now + _SAY_AFTER_S, now + self.bound_s)
-        if is_killed:
-            self._kill(sid, now)
+        """Wait for what is left in a session; for a moment only if its process was killed, which is the reason then."""
+        bound_s = min(self.bound_s, _AFTER_KILL_S) if is_killed else self.bound_s
+        self._left[sid] = _Left(now + _SAY_AFTER_S, now + bound_s, is_orphaned=is_killed)
 
     def pause_s(self, now: float) -> float | None:
         """Return the seconds until :meth:`look` has something to do though no process ends; None if it never has."""
@@ -88,17 +91,13 @@ class Lingering:
             if sid not in alive or (left.is_killed and now >= left.kill_at):
                 ended[sid] = self._left.pop(sid).overdue
             elif now >= left.kill_at:
-                left.overdue = self.name(sid)
-                self._kill(sid, now)
+                left.overdue = "" if left.is_orphaned else self.name(sid)
+                left.is_killed, left.say_at, left.kill_at = True, _NEVER, now + _UNKILLABLE_S
+                self.kill(sid)
             elif now >= left.say_at:
                 left.say_at = _NEVER
                 lingering[sid] = self.name(sid)
         return ended, lingering
-
-    def _kill(self, sid: int, now: float) -> None:
-        left = self._left[sid]
-        left.is_killed, left.say_at, left.kill_at = True, _NEVER, now + _UNKILLABLE_S
-        self.kill(sid)
 
     def failure(self, overdue: str) -> dict[str, Any]:
         """Return what is to be said of a job whose programs had to be killed, besides what its process has said."""

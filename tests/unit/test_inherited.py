@@ -51,3 +51,8 @@ def test_the_umask_and_limits_are_as_there_and_their_process_takes_no_other_job(
     line, changes = outcome("os.umask(0o077); resource.setrlimit(resource.RLIMIT_NOFILE, (99, 100))")
     assert line.endswith("0o77 99")
     assert changes == "() 63 dict_keys(['RLIMIT_NOFILE']) False"
+
+
+def test_signals_that_are_ignored_are_ignored_there():
+    _, changes = outcome("import signal; signal.signal(signal.SIGUSR2, signal.SIG_IGN)")
+    assert changes == "() None dict_keys([]) False"

@@ -59,11 +59,13 @@ def test_what_cannot_be_killed_is_given_up():
     assert worker.lingering.look({7}, 15.0) == ({7: "program of 7"}, {})
 
 
-def test_what_a_killed_job_has_left_is_killed_at_once_and_no_reason_of_its_own():
+def test_what_a_killed_process_has_left_has_a_moment_and_is_no_reason_of_its_own():
     worker = Worker()
     worker.lingering.add(7, 0.0, is_killed=True)
+    assert worker.lingering.pause_s(0.0) == 0.5
+    assert worker.lingering.look({7}, 0.5) == ({}, {})
     assert worker.killed == [7]
-    assert worker.lingering.look(set(), 0.1) == ({7: ""}, {})
+    assert worker.lingering.look(set(), 0.6) == ({7: ""}, {})
 
 
 @pytest.mark.parametrize("bound_s", [0.0, 1.0])

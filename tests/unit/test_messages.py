@@ -36,7 +36,7 @@ SAMPLES = {
     tuple[int, ...]: (0, 1),
     tuple[str, ...]: ("GPU-a",),
     tuple[tuple[str, str], ...]: (("A", "1"),),
-    Inherited: Inherited((("A", None),), 0o077, (("RLIMIT_CPU", (1, 2)),)),
+    Inherited: Inherited((("A", None),), 0o077, (("RLIMIT_CPU", (1, 2)),), (10,)),
     dict[str, Any]: {"cores": (0, 1)},
     JobSpec: JobSpec("1.1", "rule a", "a", "a.log"),
     tuple[Unit, ...]: (Unit((Member(JobSpec("1.1", "rule a", "a", "a.log"), 1, 2, 3, 4),)),),
