@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,8 @@ class Warmth:
             workflows.after_fork(self.shared)
             return self.shared
         os.chdir(self.workdir)
+        # The job may have a TMPDIR of its own.
+        tempfile.tempdir = None
         # Modules that a job has just written are in no cache that says what a folder holds.
         importlib.invalidate_caches()
         return body.parse(self.parts)
