@@ -12,6 +12,7 @@ recorders in place of ``shell``, ``script`` and the like, and the worker makes t
 
 from __future__ import annotations
 
+import functools
 import importlib
 import shlex
 import sys
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import CodeType
 
 #: What compiled functions of rules call, by their names in a Snakefile: module and name.
 CALLED = {
@@ -105,7 +107,7 @@ class Recorded:
             module, name = CALLED[self.called]
             namespace["__daskmpi_called"] = getattr(importlib.import_module(module), name)
             namespace["__daskmpi_calls"] = [(_filled(args, on_node), kwargs) for args, kwargs in self.calls]
-        exec(compile("\n" * (self.line - 1) + source, self.file, "exec"), namespace)  # noqa: S102 - made of names alone
+        exec(_code_of(source, self.file, self.line), namespace)  # noqa: S102 - made of names alone
         made: Callable[..., None] = namespace[self.name]
         return made
 
@@ -194,6 +196,11 @@ def _is_snakemakes(called: str, names: Mapping[str, Any]) -> bool:
 
 def _refuse(*_: Any, **__: Any) -> None:
     raise NotRecordableError("the Snakefile has a function of its own by the name of Snakemake's")
+
+
+@functools.lru_cache
+def _code_of(source: str, file: str, line: int) -> CodeType:
+    return compile("\n" * (line - 1) + source, file, "exec")
 
 
 def _source_of(value: Any, place: str) -> str:
