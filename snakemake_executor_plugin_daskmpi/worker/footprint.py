@@ -45,6 +45,10 @@ class Footprint:
         """Read the RSS, which is cheap."""
         self._pids = [self.pid, *(processes.descendants_of(self.pid) if self.with_descendants else ())]
         self.rss_mb = sum(map(_rss_mb, self._pids))
+        if not self.rss_mb and self.with_descendants:
+            # It has ended, and what it has left in its session is still waited for, perhaps.
+            self._pids = processes.members_of(self.pid)
+            self.rss_mb = sum(map(_rss_mb, self._pids))
         self._note_peaks()
 
     def weigh(self, now: float) -> None:

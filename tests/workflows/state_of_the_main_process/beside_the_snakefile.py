@@ -1,0 +1,1 @@
+word = "beside the Snakefile"
