@@ -125,7 +125,8 @@ class Drain:
     def mark_what_is_left(self) -> None:
         """Mark the outputs of failed jobs that Snakemake could not clean up after: they count as running to it."""
         scheduler: Any = self._workflow.scheduler
-        if not self.marks:
+        # Without workers, a run ends before Snakemake has a scheduler.
+        if not self.marks or scheduler is None:
             return
         for job in self._failed & set(scheduler.running):
             with contextlib.suppress(OSError):

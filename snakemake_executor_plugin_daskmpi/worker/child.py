@@ -165,7 +165,7 @@ def _outcome_of(warmth: Warmth, spec: JobSpec, grant: Grant) -> dict[str, Any]:
             if spec.needs_parse:
                 workflow = warmth.parsed()
             if workflow not in (warmth.bare, warmth.shared):
-                at_the_end.callback(workflow.tear_down)
+                at_the_end.callback(_tear_down, workflow)
             body.run(workflow, spec.body, report, grant.mpi)
     except body.UnpackableError as error:
         report["obstacle"] = f"a job could not be rebuilt on the worker: {error}"
@@ -182,6 +182,14 @@ def _outcome_of(warmth: Warmth, spec: JobSpec, grant: Grant) -> dict[str, Any]:
     else:
         report["failed"] = False
     return report
+
+
+def _tear_down(workflow: Any) -> None:
+    """Remove what a workflow has in folders for temporary files; a body may have closed all that it found open."""
+    try:
+        workflow.tear_down()
+    except OSError:
+        print_error()
 
 
 def _ending_of(error: BaseException | None) -> dict[str, int]:
