@@ -53,6 +53,8 @@ VALUES: dict[str, Any] = {
     "bind": "cores",
     "memory": "strict",
     "no_warm": True,
+    "shared_parse": True,
+    "linger": 44,
     "respawn": 2,
     "insecure": True,
     "mpiexec": "mpiexec --oversubscribe -x A=b",
