@@ -90,8 +90,8 @@ def recorded_parts(job: Any) -> dict[str, Any]:
         "params": _params(job) if params else (),
         "call": call,
         "state": {name: getattr(rule, name) for name in RULE_STATE},
-        "open_names": (names := _open_names(job)),
-        "open": {name: _open_resource(job, name) for name in rule.resources if name in names},
+        "told_there": _told_there(job),
+        "open": {name: _open_resource(job, name) for name in rule.resources if name in _open_names(job)},
         "files": {"output": _packed(job.output), "log": _packed(job.log)},
         "benchmark": job.benchmark is not None and _packed_file(job.benchmark),
         "kinds": {kind: [file in getattr(job, kind) for file in job.output] for kind in _KINDS},
@@ -102,7 +102,7 @@ def _known(job: Any) -> dict[str, Any]:
     """Return what rank 1 knows of the parameters of a compiled rule."""
     from snakemake.iocontainers import ResourceList
 
-    resources = dict(job.resources.items()) | {name: open_text(name) for name in _open_names(job)}
+    resources = dict(job.resources.items()) | {name: open_text(name) for name in _told_there(job)}
     return {
         "input": job.input._plainstrings(),  # noqa: SLF001
         "output": job.output._plainstrings(),  # noqa: SLF001
@@ -122,6 +122,11 @@ def _open_names(job: Any) -> list[str]:
     from snakemake.common.tbdstring import TBDString
 
     return [name for name, value in job.resources.items() if isinstance(value, TBDString)]
+
+
+def _told_there(job: Any) -> list[str]:
+    """Return the resources that a command gets on the worker: those left to it, and what starts MPI programs there."""
+    return _open_names(job) + (["mpi"] if "mpi" in job.resources.keys() else [])  # noqa: SIM118 - no mapping
 
 
 def _open_resource(job: Any, name: str) -> tuple[str, Any]:

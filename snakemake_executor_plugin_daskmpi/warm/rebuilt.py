@@ -67,7 +67,7 @@ def rebuilt_job(workflow: Workflow, parts: dict[str, Any]) -> Job:
     if parts["resources"] is not None:
         job._resources = _resources_here(job, parts["resources"])  # noqa: SLF001
     if "call" in parts:
-        on_node = {name: job.resources.get(name, "") for name in parts["open_names"]}
+        on_node = {name: job.resources.get(name, "") for name in parts["told_there"]}
         job.rule.run_func = parts["call"].function(on_node)
     workflow.checkpoints.created_output.update(parts.get("created", ()))
     for upstream, files in parts.get("upstream", ()):
