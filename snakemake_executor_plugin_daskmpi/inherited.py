@@ -12,12 +12,14 @@ affair: so only what has changed since then is sent.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import resource
 import signal
 import sys
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 #: By name; RLIMIT_OFILE is another name of RLIMIT_NOFILE.
@@ -111,6 +113,14 @@ def sys_path_of_a_fresh_snakemake(workdir: str) -> list[str]:
         return path
     # Python puts the folder of its program first, which is another one for each way to start the same Snakemake.
     return [workdir, *path[1:]]
+
+
+@functools.lru_cache
+def is_everywhere(module: str) -> bool:
+    """Say whether each process of this installation finds a module, not only one that has parsed the Snakefile."""
+    top = module.partition(".")[0]
+    path = _before.sys_path[1:] if _before else sys.path
+    return top in sys.stdlib_module_names or PathFinder.find_spec(top, path) is not None
 
 
 def _umask_and_ignored() -> tuple[int, frozenset[int]]:

@@ -61,8 +61,8 @@ class Specs:
     def _warm(self, job: Any, *, is_member: bool = False, known: bool = True) -> JobSpec:
         if known or not evaluated.has_functions(job):
             try:
-                packed = body.pack_recorded(job, is_member=is_member)
-                return self._spec(job, body=packed, reusable=body.is_reusable(job))
+                packed, is_reusable = body.pack_recorded(job, is_member=is_member)
+                return self._spec(job, body=packed, reusable=is_reusable)
             except Exception as error:  # noqa: BLE001 - whatever a user's code raises: its own process shows it then
                 _log.debug("%s needs a parse: %r", job, error)
         packed = body.pack_parsed(job, is_member=is_member, known=known)

@@ -13,6 +13,7 @@ Python program does.
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import TYPE_CHECKING, Any
 
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
@@ -20,7 +21,7 @@ from snakemake_interface_executor_plugins.settings import SharedFSUsage
 from snakemake_executor_plugin_daskmpi.warm import evaluated, pickling, rebuilt, workflows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from snakemake.workflow import Workflow
 
@@ -46,11 +47,6 @@ def obstacle(job: Any) -> str:
     return ""
 
 
-def is_reusable(job: Any) -> bool:
-    """Say whether a job's recorded body only starts other programs and runs no user code in its own process."""
-    return bool(job.is_shell or job.is_script or job.is_wrapper)
-
-
 def pack_workflow(workflow: Workflow) -> bytes:
     """Pack what workers need for the jobs of a workflow.
 
@@ -61,7 +57,7 @@ def pack_workflow(workflow: Workflow) -> bytes:
     return bytes(cloudpickle.dumps(workflows.workflow_parts(workflow)))
 
 
-def pack_recorded(job: Any, *, is_member: bool = False) -> bytes:
+def pack_recorded(job: Any, *, is_member: bool = False) -> tuple[bytes, bool]:
     """Pack an evaluated job whose body is one call of Snakemake's.
 
     Parameters
@@ -69,13 +65,25 @@ def pack_recorded(job: Any, *, is_member: bool = False) -> bytes:
     is_member
         Whether other jobs of its group may wait for it.
 
+    Returns
+    -------
+    packed, is_reusable
+        And whether the process that runs it can run the next one: if it only starts other programs, and runs no code of
+        the user's itself.
+
     Raises
     ------
     Exception
         Whatever stands in the way: it can be packed by :func:`pack_parsed` then.
     """
-    parts = evaluated.recorded_parts(job)
-    return pickling.dumps(parts | {"is_member": is_member}, pickling.no_class_of_snakefile)
+    parts = evaluated.recorded_parts(job) | {"is_member": is_member}
+    # A script gets it from the process that starts it.
+    path = [] if job.is_shell else list(sys.path)
+    starts_programs = bool(job.is_shell or job.is_script or job.is_wrapper)
+    try:
+        return _packed(pickling.dumps(parts, parsed=False, users_modules=False), path), starts_programs
+    except pickle.PicklingError:
+        return _packed(pickling.dumps(parts, parsed=False), path or list(sys.path)), False
 
 
 def pack_parsed(job: Any, *, is_member: bool = False, known: bool = True) -> bytes:
@@ -95,13 +103,17 @@ def pack_parsed(job: Any, *, is_member: bool = False, known: bool = True) -> byt
         Whatever a part of the job raises that cannot be pickled: such a job is spawned.
     """
     extra = {"is_member": is_member, "created": evaluated.created_output(job)}
-    reduce = pickling.class_of_snakefile_by_name
     if known and not job.is_run:
         try:
-            return pickling.dumps(evaluated.job_parts(job, params=True, resources=True) | extra, reduce)
+            return _packed(pickling.dumps(evaluated.job_parts(job, params=True, resources=True) | extra, parsed=True))
         except Exception:  # noqa: BLE001 - whatever a user's object raises; a raise of the second attempt is the outcome
-            return pickling.dumps(evaluated.job_parts(job, params=False, resources=True) | extra, reduce)
-    return pickling.dumps(evaluated.job_parts(job, params=False, resources=known) | extra, reduce)
+            return _packed(pickling.dumps(evaluated.job_parts(job, params=False, resources=True) | extra, parsed=True))
+    return _packed(pickling.dumps(evaluated.job_parts(job, params=False, resources=known) | extra, parsed=True))
+
+
+def _packed(parts: bytes, path: Sequence[str] = ()) -> bytes:
+    """Return a packed body with where its process looks for modules, which taking it apart may need already."""
+    return pickle.dumps((path, parts), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def bare(packed: bytes, workdir: str) -> tuple[Workflow, dict[str, Any]]:
@@ -142,7 +154,9 @@ def run(workflow: Workflow, packed: bytes, report: dict[str, Any], mpi: str = ""
         Whatever the body raises, as with Snakemake's local executor.
     """
     try:
-        parts = pickle.loads(packed)  # noqa: S301 - from rank 1, over Dask's connection
+        path, inner = pickle.loads(packed)  # noqa: S301 - from rank 1, over Dask's connection
+        sys.path[:] = path or sys.path
+        parts = pickle.loads(inner)  # noqa: S301 - as above
         is_member = parts.pop("is_member")
         if mpi:
             parts["resources"]["mpi"] = mpi

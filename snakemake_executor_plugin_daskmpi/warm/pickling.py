@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import io
 import pickle
-from typing import TYPE_CHECKING, Any
+from types import FunctionType
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from snakemake_executor_plugin_daskmpi import inherited
 
 #: In a process that has parsed the Snakefile: what that defined. No copy, which would keep it all at the process's end.
 _snakefile: dict[str, Any] = {}
 
 
-def dumps(obj: Any, reduce_class: Callable[[type], Any]) -> bytes:
+def dumps(obj: Any, *, parsed: bool, users_modules: bool = True) -> bytes:
     """Pickle by the standard library's fast pickler if it can, else by cloudpickle (lambdas, closures).
 
     Snakemake's files become plain strings: each of them drags its rule, and with it the whole workflow, along.
 
     Parameters
     ----------
-    reduce_class
-        What is to become of a class of the Snakefile, which says of no module that it is in it.
+    parsed
+        Whether the process that unpickles it has parsed the Snakefile, and so has what that defines. Else its classes
+        and functions are refused.
+    users_modules
+        Whether it may import modules of the user's for that. Else their classes and functions are refused, too.
 
     Raises
     ------
@@ -38,8 +41,14 @@ def dumps(obj: Any, reduce_class: Callable[[type], Any]) -> bytes:
     def reduced(part: Any) -> Any:
         if isinstance(part, _IOFile):
             return str, (str(part),)
-        if isinstance(part, type) and part.__module__ is None:
-            return reduce_class(part)
+        if isinstance(part, (type, FunctionType)):
+            # What the Snakefile defines says of no module that it is in it.
+            if part.__module__ is None and not parsed:
+                raise pickle.PicklingError(f"{part.__qualname__} is defined in the Snakefile")
+            if part.__module__ is not None and not users_modules and not inherited.is_everywhere(part.__module__):
+                raise pickle.PicklingError(f"{part.__qualname__} is of a module of the user's")
+            if isinstance(part, type) and part.__module__ is None:
+                return class_of_snakefile, (part.__qualname__,)
         return NotImplemented
 
     class Fast(pickle.Pickler):
@@ -55,16 +64,6 @@ def dumps(obj: Any, reduce_class: Callable[[type], Any]) -> bytes:
         return _pickled(Fast, obj)
     except Exception:  # noqa: BLE001 - a raise of the second attempt is the outcome
         return _pickled(Thorough, obj)
-
-
-def class_of_snakefile_by_name(part: type) -> Any:
-    """Let a process that has parsed the Snakefile look a class up."""
-    return class_of_snakefile, (part.__qualname__,)
-
-
-def no_class_of_snakefile(part: type) -> Any:
-    """Refuse a class that a process without the Snakefile does not have."""
-    raise pickle.PicklingError(f"{part.__qualname__} is a class of the Snakefile")
 
 
 def know_snakefile(names: dict[str, Any]) -> None:

@@ -74,11 +74,9 @@ class Recorded:
     calls: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...]
     #: How Snakemake starts shells: the executable, ``shell.prefix()`` and ``shell.suffix()``.
     shell: tuple[str | None, str | None, str]
-    #: Where scripts find modules besides their own folder; empty for a shell.
-    sys_path: tuple[str, ...]
 
     def function(self, on_node: Mapping[str, Any]) -> Callable[..., None]:
-        """Return a function with the same parameters that makes the recorded calls, and set this process up as rank 1.
+        """Return a function with the same parameters that makes the recorded calls, with shells as rank 1 starts them.
 
         It seems to stand in the Snakefile, so that error messages name its line.
 
@@ -91,7 +89,6 @@ class Recorded:
 
         executable, shell._process_prefix, shell._process_suffix = self.shell  # noqa: SLF001
         shell._process_args = {"executable": executable} if executable else {}  # noqa: SLF001
-        sys.path[:] = self.sys_path or sys.path
         signature = ", ".join(self.parameters)
         source = f"def {self.name}({signature}, __is_snakemake_rule_func=True): "
         namespace: dict[str, Any] = {}
@@ -160,8 +157,7 @@ def record(
     file = code.co_filename
     line = linemaps.get(file, {}).get(line, line)
     shells = (shell.get_executable(), shell._process_prefix, shell._process_suffix)  # noqa: SLF001
-    sys_path = () if called == "shell" else tuple(sys.path)
-    return Recorded(code.co_name, names, file, line, called, calls, shells, sys_path)
+    return Recorded(code.co_name, names, file, line, called, calls, shells)
 
 
 def open_text(name: str) -> str:

@@ -25,21 +25,17 @@ SNAKEFILE = """
         output: "a.txt"
         shell: "echo ${{ADDED:-nothing}} > {output}"
 
-    # Its params are sent, and no process but the worker's takes them apart.
+    # Its params are sent for the benchmark's sake.
     rule token:
-        input: "template.txt"
         output: "token.txt"
         params: token=lambda wildcards: Token()
-        template_engine: "jinja2"
+        benchmark: "token.tsv"
+        shell: "echo {params.token.__class__.__name__} > {output}"
 """
-
-
-TEMPLATE = "{{ params.token.__class__.__name__ }}\n"
 
 
 def test_a_precommand_spawns_the_jobs_it_is_for(workflow: Workflow):
     workflow.write("Snakefile", SNAKEFILE)
-    workflow.write("template.txt", TEMPLATE)
     run = workflow.start("--verbose", "--precommand", "export ADDED=something")
     run.ends_with(0)
     assert workflow.read("a.txt") == "something\n"
@@ -48,11 +44,10 @@ def test_a_precommand_spawns_the_jobs_it_is_for(workflow: Workflow):
 
 def test_a_job_that_the_worker_cannot_rebuild_is_spawned_with_one_warning(workflow: Workflow):
     workflow.write("Snakefile", SNAKEFILE)
-    workflow.write("template.txt", TEMPLATE)
-    run = workflow.start("--verbose")
+    run = workflow.start("--verbose", "--benchmark-extended")
     run.ends_with(0)
     assert workflow.read("a.txt") == "nothing\n"
-    assert workflow.read("token.txt").strip() == "Token"
+    assert workflow.read("token.txt") == "Token\n"
     assert run.text.count("a job could not be rebuilt on the worker: RuntimeError: only rank 1 can make one") == 2
     assert run.text.count("jobs are spawned, which is slower") == 1
 
@@ -100,7 +95,6 @@ def test_a_parse_that_fails_in_a_jobs_process_fails_that_job_as_with_snakemakes_
 
 def test_immediate_submit_is_refused_before_anything_starts(workflow: Workflow):
     workflow.write("Snakefile", SNAKEFILE)
-    workflow.write("template.txt", TEMPLATE)
     run = workflow.start("--immediate-submit", "--notemp")
     run.ends_with(1)
     assert "--immediate-submit cannot be used here" in run.text
