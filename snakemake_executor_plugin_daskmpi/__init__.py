@@ -27,7 +27,7 @@ Reading map: *where does this run?*, then *what crosses?*
 ``messages``     everything that crosses between rank 1 and the workers
 ``resources``    what a job asks for, what a worker offers; ``annotations``, ``sbatch_options`` read what rules say
 ``errors``       what we raise
-``world/``       every rank: who am I, and how do we become one world
+``world/``       every rank: who am I, and how do we become one world; ``prefork`` saves a local one its starts
 ``worker/``      ranks >= 2: runner, group, forkserver, child, environment, limits; ``warmth`` is what a child is born
                  with, ``lingering`` what it leaves; ``memory`` is the watch over the jobs' memory, with
                  ``footprint``, ``cgroup``, ``eviction``; ``slurm_programs`` are ``srun`` and its like for jobs
@@ -57,9 +57,10 @@ from snakemake_interface_executor_plugins.settings import CommonSettings
 
 from snakemake_executor_plugin_daskmpi import apart, inherited, requeue
 from snakemake_executor_plugin_daskmpi.executor import Executor
-from snakemake_executor_plugin_daskmpi.launch import command_line
+from snakemake_executor_plugin_daskmpi.launch import command_line, launchers
 from snakemake_executor_plugin_daskmpi.settings import Settings
 from snakemake_executor_plugin_daskmpi.slurm import record
+from snakemake_executor_plugin_daskmpi.world import prefork
 from snakemake_executor_plugin_daskmpi.world.bootstrap import current_world, enter_world
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
@@ -85,6 +86,8 @@ class ExecutorSettings(Settings):
         apart.remember_path()
         requeue.resume(sys.argv[1:])
         enter_world(self)
+        if current_world() is None and launchers.is_local(self):
+            prefork.fork_ahead(self)
         inherited.remember()
         if self.launcher == "sbatch" and current_world() is None:
             record.notice(sys.argv[1:])

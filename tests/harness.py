@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,9 @@ REFERENCE = "snakemake's local executor"
 
 #: What would change how a run behaves, and is the developer's own business.
 _PRIVATE_PREFIXES = ("SLURM_", "SNAKEMAKE_", "PMI_", "PMIX_", "CUDA_VISIBLE", "ROCR_VISIBLE", "PYTHONDONTWRITEBYTECODE")
+
+#: What ``ps -e`` calls a rank of a local world.
+RANK_NAME = re.compile(r"rank (\d+) ")
 
 #: Fields of a metadata record that differ from run to run: times, and a hash of memory addresses.
 _TRANSIENT = ("starttime", "endtime", "job_hash")
@@ -218,7 +222,7 @@ class Workflow:
     def server(self, number: int) -> psutil.Process:
         """Return the process that does the work of a rank: in an MPI world, the child of its keeper."""
         rank = self.rank(number)
-        if any(part.endswith("world.serve") for part in rank.cmdline()):
+        if _told_rank(rank) is not None:
             return rank
         (child,) = rank.children()
         return child
@@ -279,10 +283,14 @@ def _rank_of(process: psutil.Process) -> int | None:
         for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"):
             if name in environ:
                 return int(environ[name])
-        command = process.cmdline()
-        if any(part.endswith("world.serve") for part in command):
-            return int(json.loads(command[-1])["rank"])
+        return _told_rank(process)
     return None
+
+
+def _told_rank(process: psutil.Process) -> int | None:
+    """Return the rank that a process of a local world was told to be."""
+    named = RANK_NAME.match(Path(f"/proc/{process.pid}/comm").read_text())
+    return int(named[1]) if named else None
 
 
 def describe(processes: Iterable[psutil.Process]) -> str:

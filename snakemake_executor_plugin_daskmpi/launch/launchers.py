@@ -77,6 +77,13 @@ def launch(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> Loc
     return start_local_world(settings, dag.workflow.resource_settings.cores)
 
 
+def is_local(settings: Settings) -> bool:
+    """Say whether a process that is in no world would get one on this machine, if it has jobs to run."""
+    allocation = allocation_of(os.environ)
+    is_for_srun = allocation is not None and not in_step(os.environ) and allocation.n_ranks >= MIN_RANKS
+    return settings.launcher == "local" or (settings.launcher == "auto" and not is_for_srun)
+
+
 def _not_a_rank(launcher: str) -> LaunchError:
     if launcher == "mpiexec":
         return LaunchError(

@@ -19,8 +19,8 @@ from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.link import Link
 from snakemake_executor_plugin_daskmpi.messages import exit_text
 from snakemake_executor_plugin_daskmpi.worker import environment
-from snakemake_executor_plugin_daskmpi.world import order, rank_log, roles, security, tuning
-from snakemake_executor_plugin_daskmpi.world.order import Order
+from snakemake_executor_plugin_daskmpi.world import order, prefork, rank_log, roles, security, tuning
+from snakemake_executor_plugin_daskmpi.world.order import Order, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,9 +41,9 @@ class LocalWorld:
     link: Link
     description: str
     #: By rank: the scheduler, then the workers.
-    _processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    _processes: list[Server] = field(default_factory=list)
     #: Starts the worker at a place in that list.
-    _start_anew: Callable[[int], subprocess.Popen[str]] = field(kw_only=True)
+    _start_anew: Callable[[int], Server] = field(kw_only=True)
     #: Holds the workers' scratch, so that it goes even if a worker is killed.
     _scratch: tempfile.TemporaryDirectory[str] | None = None
 
@@ -92,12 +92,9 @@ def start_local_world(settings: Settings, cores: int | None) -> LocalWorld:
     scratch = tempfile.TemporaryDirectory(prefix="daskmpi-", ignore_cleanup_errors=True)
     credentials = None if settings.insecure else security.Credentials.make()
     security.apply(credentials)
-    # The world may be one task of a Slurm step, which its processes must not take for their own.
-    environ = dict(os.environ)
-    environment.scrub(environ)
-    processes = [order.start(Order(0, scratch.name), credentials, environ)]
+    processes = [_start(Order(0, scratch.name), credentials)]
 
-    def start_worker(place: int) -> subprocess.Popen[str]:
+    def start_worker(place: int) -> Server:
         told = Order(
             rank=place + 1,
             scratch=scratch.name,
@@ -106,7 +103,7 @@ def start_local_world(settings: Settings, cores: int | None) -> LocalWorld:
             cores=cores,
             settings=dataclasses.asdict(settings),
         )
-        return order.start(told, credentials, environ)
+        return _start(told, credentials)
 
     try:
         address = _address_of(processes[0])
@@ -119,7 +116,18 @@ def start_local_world(settings: Settings, cores: int | None) -> LocalWorld:
         raise
 
 
-def _address_of(scheduler: subprocess.Popen[str]) -> str:
+def _start(told: Order, credentials: security.Credentials | None) -> Server:
+    """Give an order to a fork that waits for one, else start a program with it."""
+    if (waiting := prefork.take()) is not None:
+        order.give(told, credentials, waiting)
+        return waiting
+    # The world may be one task of a Slurm step, which its processes must not take for their own.
+    environ = dict(os.environ)
+    environment.scrub(environ)
+    return order.start(told, credentials, environ)
+
+
+def _address_of(scheduler: Server) -> str:
     """Return the address that a scheduler process prints first."""
     assert scheduler.stdout is not None  # noqa: S101 - it was asked for
     address = scheduler.stdout.readline().strip()
@@ -132,7 +140,7 @@ def _address_of(scheduler: subprocess.Popen[str]) -> str:
     return address
 
 
-def _end(processes: list[subprocess.Popen[str]]) -> None:
+def _end(processes: list[Server]) -> None:
     for process in processes:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:

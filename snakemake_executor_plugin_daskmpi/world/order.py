@@ -3,8 +3,8 @@
 Runs on: whoever starts one (rank 1 for a local world, the keeper of a lost worker), and the process itself.
 Called by: launch.local, world.keeper; read by world.serve.
 
-The order comes as argument, the world's credentials as the first line of stdin: everyone on a machine can read command
-lines. The end of stdin is the order to end.
+The order comes as argument, or to a fork that waits for one as a line of stdin. The world's credentials come as the
+next line of stdin: everyone on a machine can read command lines. The end of stdin is the order to end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from snakemake_executor_plugin_daskmpi.world import security
 
@@ -49,26 +49,71 @@ class Order:
         return cls(**json.loads(text))
 
 
+class Server(Protocol):
+    """A process that serves as told: the part of ``subprocess.Popen`` that a world needs of it."""
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+
+    @property
+    def stdin(self) -> IO[str] | None:
+        """What it is told, and then nothing until its end."""
+
+    @property
+    def stdout(self) -> IO[str] | None:
+        """What it answers."""
+
+    @property
+    def returncode(self) -> int | Any:
+        """Its exit code, minus the signal that ended it."""
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return its exit code; TimeoutExpired after so many seconds."""
+
+    def kill(self) -> None:
+        """Kill it."""
+
+
 def start(order: Order, credentials: security.Credentials | None, environ: Mapping[str, str]) -> subprocess.Popen[str]:
     """Start a process with an order, in a session of its own: the terminal's Ctrl-C is rank 1's to handle."""
-    text = json.dumps(dataclasses.asdict(order))
-    program = [sys.executable, "-P", "-m", "snakemake_executor_plugin_daskmpi.world.serve", text]
+    program = [sys.executable, "-P", "-m", "snakemake_executor_plugin_daskmpi.world.serve", _written(order)]
     process = subprocess.Popen(  # noqa: S603
         program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True, env=dict(environ)
     )
-    assert process.stdin is not None  # noqa: S101 - it was asked for
-    with contextlib.suppress(BrokenPipeError):  # it has ended, which is noticed next
-        print(json.dumps(credentials and dataclasses.asdict(credentials)), file=process.stdin, flush=True)
+    _tell(process, _written(credentials))
     return process
 
 
-def credentials_from_stdin() -> security.Credentials | None:
-    """Return what the first line of stdin says: an object, or null. Without one, end this process."""
+def give(order: Order, credentials: security.Credentials | None, waiting: Server) -> None:
+    """Give an order to a process that waits for one."""
+    _tell(waiting, _written(order), _written(credentials))
+
+
+def _written(told: Order | security.Credentials | None) -> str:
+    return json.dumps(told and dataclasses.asdict(told))
+
+
+def _tell(process: Server, *lines: str) -> None:
+    with contextlib.suppress(BrokenPipeError):  # it has ended, which is noticed next
+        print(*lines, sep="\n", file=process.stdin, flush=True)
+
+
+def line_of_stdin() -> str:
+    """Return the next line of stdin; where it ends, end this process."""
     line = b""
     while not line.endswith(b"\n"):
         # No buffer: what follows is the event loop's to read.
-        line += (came := os.read(0, 65536))
+        line += (came := os.read(0, 1))
         if not came:
             sys.exit(1)  # whoever started this process is gone
-    told = json.loads(line)
+    return line.decode()
+
+
+def credentials_from_stdin() -> security.Credentials | None:
+    """Return what the next line of stdin says: an object, or null."""
+    told = json.loads(line_of_stdin())
     return told and security.Credentials(**told)

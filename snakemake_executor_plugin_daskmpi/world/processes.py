@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 #: Seconds after which a process that SIGKILL does not end is given up; arbitrary.
 _UNKILLABLE_S = 5.0
@@ -29,6 +30,16 @@ _SHORT = 78
 def end_with_parent(number: int) -> None:
     """Have the kernel send this process a signal when its parent dies, however that happens."""
     _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def outlive_parent() -> None:
+    """Undo :func:`end_with_parent`."""
+    _prctl(_PR_SET_PDEATHSIG, 0)
+
+
+def call_this(name: str) -> None:
+    """Give this process the name that ``ps -e`` and ``top`` show; its first 15 characters count."""
+    _prctl(_PR_SET_NAME, ctypes.create_string_buffer(name.encode()[:15]))
 
 
 def adopt_orphans() -> None:
@@ -184,5 +195,5 @@ def _children_of(pid: int) -> list[int]:
     return children
 
 
-def _prctl(option: int, value: int) -> None:
+def _prctl(option: int, value: int | ctypes.Array[ctypes.c_char]) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.settings import Settings
 from snakemake_executor_plugin_daskmpi.worker import calls, forkserver, limits, runner
-from snakemake_executor_plugin_daskmpi.world import rank_log, roles, security, tuning
+from snakemake_executor_plugin_daskmpi.world import processes, rank_log, roles, security, tuning
 from snakemake_executor_plugin_daskmpi.world.order import LOOPBACK, Order, credentials_from_stdin
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def main(order: Order) -> None:
         signal.signal(number, signal.SIG_IGN)
     # As in an MPI world: before Dask's threads are there.
     forked = _fork() if role is roles.Role.WORKER else None
+    processes.call_this(f"{name} of daskmpi")
     tuning.apply_dask_config(order.scratch)
     rank_log.quiet(name, role)
     credentials = credentials_from_stdin()

@@ -87,7 +87,9 @@ LAYERS = (
     # rank 1's view of all workers
     {"pool"} | {"planning.components", "planning.remarks", "planning.shortage", "planning.table"},
     # ways to become one world
-    {"launch.local", "planning.planner", "world.bootstrap", "world.serve"},
+    {"planning.planner", "world.bootstrap", "world.serve"},
+    {"world.prefork"},
+    {"launch.local"},
     {"slurm.submission", "report.probe"},
     {"launch.launchers"},
     # what Snakemake calls, and what users call
