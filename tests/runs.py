@@ -53,14 +53,14 @@ class Run:
         """Whether it has ended."""
         return self.process.poll() is not None
 
-    def wait(self, timeout_s: float = 120.0) -> int:
+    def wait(self, timeout_s: float = 270.0) -> int:
         """Return its exit code."""
         try:
             return self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.process.args} did not end in {timeout_s:.0f} s:\n{self.text}") from None
 
-    def ends_with(self, code: int, timeout_s: float = 120.0) -> None:
+    def ends_with(self, code: int, timeout_s: float = 270.0) -> None:
         """Check its exit code, and show its output if that is another one."""
         ended_with = self.wait(timeout_s)
         assert ended_with == code, f"exit code {ended_with} instead of {code}:\n{self.text}"
@@ -94,7 +94,7 @@ class SlurmRun:
         ended = self.slurm.ended(self.job_id)
         return ended[0] if ended else "not ended"
 
-    def wait(self, timeout_s: float = 120.0) -> int:
+    def wait(self, timeout_s: float = 270.0) -> int:
         """Return its exit code, as a shell has it."""
         ended = wait_until(
             lambda: self.slurm.ended(self.job_id),
@@ -103,7 +103,7 @@ class SlurmRun:
         )
         return ended[1]
 
-    def ends_with(self, code: int, timeout_s: float = 120.0) -> None:
+    def ends_with(self, code: int, timeout_s: float = 270.0) -> None:
         """Check its exit code, and show its output if that is another one."""
         ended_with = self.wait(timeout_s)
         assert ended_with == code, f"exit code {ended_with} ({self.state}) instead of {code}:\n{self.text}"

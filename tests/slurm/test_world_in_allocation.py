@@ -13,6 +13,7 @@ from runs import wait_until
 
 if TYPE_CHECKING:
     from harness import Workflow
+    from runs import SlurmRun
     from slurm_cluster import SlurmCluster
 
 #: The types of ``srun --mpi`` with which the libraries meet.
@@ -80,6 +81,17 @@ def test_tasks_of_a_homogeneous_job_are_one_world(workflow: Workflow, slurm: Slu
     assert re.search(r"daskmpi: 4 ranks on 2 hosts.*; 2 workers with 2 cores, 1024 MB each\.", run.text), run.text
 
 
+def assert_ranks_end(run: SlurmRun, workflow: Workflow, slurm: SlurmCluster, offered: str) -> None:
+    """Check that a world that cannot meet ends, with an error."""
+    if offered == "pmix":
+        # Of a hetjob whose ranks do not meet by PMIx, srun (22.05) now and then waits on although all tasks have ended.
+        ranks = lambda: [p for p in workflow.processes() if p.name().startswith("python")]  # noqa: E731
+        wait_until(lambda: "WorldError" in run.text and not ranks(), on_timeout=lambda: run.text, timeout_s=SOON)
+        slurm.clear()
+    else:
+        assert run.wait(SOON) != 0, run.text
+
+
 @pytest.mark.parametrize(("mpi", "offered"), [("openmpi", "pmi2"), ("mpich", "pmix"), ("mpich", "none")])
 def test_an_mpi_that_does_not_speak_what_srun_offers_ends_with_one_explanation(
     workflow: Workflow,
@@ -90,13 +102,7 @@ def test_an_mpi_that_does_not_speak_what_srun_offers_ends_with_one_explanation(
     require(mpi)
     workflow.write("Snakefile", SNAKEFILE)
     run = workflow.sbatch(HETJOB, env={**MPIS[mpi].environ, "TYPE": offered})
-    if offered == "pmix":
-        # Of a hetjob whose ranks do not speak PMIx, srun (22.05) now and then waits on although all tasks have ended.
-        ranks = lambda: [p for p in workflow.processes() if p.name().startswith("python")]  # noqa: E731
-        wait_until(lambda: "WorldError" in run.text and not ranks(), on_timeout=lambda: run.text, timeout_s=SOON)
-        slurm.clear()
-    else:
-        assert run.wait(SOON) != 0, run.text
+    assert_ranks_end(run, workflow, slurm, offered)
     # Slurm does not tell ranks of none. So that is seen only in what becomes of them.
     what = "MPI sees 1 rank where 4 were started." if offered == "none" else "so its ranks cannot find each other."
     assert run.text.count("WorldError") == run.text.count(what) == 1, run.text
@@ -107,7 +113,7 @@ def test_an_mpi_that_does_not_speak_what_srun_offers_ends_with_one_explanation(
 @pytest.mark.parametrize("mpi", ["impi", "openmpi"])
 def test_an_mpi_that_would_hang_on_these_nodes_says_so_instead(
     workflow: Workflow,
-    slurm: SlurmCluster,  # noqa: ARG001
+    slurm: SlurmCluster,
     mpi: str,
 ):
     require(mpi)
@@ -115,7 +121,7 @@ def test_an_mpi_that_would_hang_on_these_nodes_says_so_instead(
     # b1, whose name comes before n1's, has another number of ranks.
     batch = HETJOB.replace("--nodes=2 --ntasks=2", "--partition=big --ntasks=1")
     run = workflow.sbatch(batch, env={**MPIS[mpi].environ, "TYPE": TYPE_OF[mpi]})
-    assert run.wait(SOON) != 0, run.text
+    assert_ranks_end(run, workflow, slurm, TYPE_OF[mpi])
     assert run.text.count("cannot start on the nodes that Slurm chose") == 1, run.text
     assert "ranks are on n1, b1, in this order." in run.text
     assert not list(workflow.folder.glob("*.txt")), "a job ran"
