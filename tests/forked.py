@@ -1,28 +1,34 @@
-"""Snakemake as a fork of a process that has imported it: what its own executor does, without a start for each run.
+"""Snakemake as a fork of a process that has imported it and its plugins, without a start for each run.
 
 Runs on: the machine of the tests.
-Called by: integration.test_corpus, for the runs that ours are compared with.
+Called by: integration.test_corpus, for its hundreds of runs; other tests start the program.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import runpy
 import sys
-from typing import TYPE_CHECKING
+from multiprocessing import forkserver
+from pathlib import Path
+from unittest import mock
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+_FOLDER = str(Path(__file__).parent)
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["snakemake.cli", "snakemake.executors.local", "snakemake.scheduling.milp"])
+# Its server keeps silent about what it does not find.
+_CONTEXT.set_forkserver_preload(
+    ["snakemake.cli", "snakemake.executors.local", "snakemake.scheduling.milp", "with_plugins"]
+)
 
 
-def snakemake(arguments: list[str], folder: Path, environ: dict[str, str], log: Path) -> int:
-    """Run ``snakemake`` with its local executor in a folder and return its exit code."""
+def snakemake(arguments: list[str], folder: Path, environ: dict[str, str], log: Path, timeout_s: float = 270.0) -> int:
+    """Run ``python -m snakemake`` in a folder and return its exit code."""
+    with mock.patch.dict(os.environ, {"PYTHONPATH": _FOLDER}):
+        forkserver.ensure_running()
     process = _CONTEXT.Process(target=_be_snakemake, args=(arguments, str(folder), environ, str(log)))
     process.start()
-    process.join(120)
+    process.join(timeout_s)
     assert process.exitcode is not None, f"it did not end: {log.read_text()}"
     return process.exitcode
 
@@ -32,11 +38,11 @@ def _be_snakemake(arguments: list[str], folder: str, environ: dict[str, str], lo
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
+    sys.path[:] = [entry for entry in sys.path if entry != _FOLDER]
     sys.path[:0] = filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for descriptor, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output), (2, output)):
         os.dup2(source, descriptor)
     sys.argv = ["snakemake", *arguments]
-    from snakemake.cli import main
-
-    main(arguments)
+    sys.orig_argv = [sys.executable, "-m", "snakemake", *arguments]
+    runpy.run_module("snakemake", run_name="__main__", alter_sys=True)

@@ -203,12 +203,16 @@ class Workflow:
 
     def processes(self) -> list[psutil.Process]:
         """Return all living processes of this test, whoever their parent is by now."""
-        wanted = f"{MARKER}={self.test_id}".encode()
+        wanted, folder = f"{MARKER}={self.test_id}".encode(), str(self.folder)
         found = []
         for entry in Path("/proc").iterdir():
             # Zombies have no environment any more.
             with contextlib.suppress(OSError, psutil.Error):
-                if entry.name.isdigit() and wanted in (entry / "environ").read_bytes().split(b"\0"):
+                # Forks of ours show what they were forked with, and are known by where they are.
+                if entry.name.isdigit() and (
+                    os.readlink(entry / "cwd").startswith(folder)
+                    or wanted in (entry / "environ").read_bytes().split(b"\0")
+                ):
                     found.append(psutil.Process(int(entry.name)))
         return found
 

@@ -46,15 +46,13 @@ class Side:
 
     def _run(self, arguments: list[str]) -> int:
         filled = [self._filled(argument) for argument in arguments if argument]
-        if self.ours:
-            ours = ["--daskmpi-cores", "4", "--verbose", *map(self._filled, self.case.daskmpi)]
-            run = self.workflow.run(*filled, *ours, env=self.environ)
-            self.texts.append(run.text)
-            return run.wait()
-        return self._by_snakemake(["--executor", "local", "--cores", "4", *filled])
+        if not self.ours:
+            return self._by_snakemake(["--executor", "local", "--cores", "4", *filled])
+        ours = ["--daskmpi-launcher", "local", "--daskmpi-cores", "4", *map(self._filled, self.case.daskmpi)]
+        return self._by_snakemake(["--executor", "daskmpi", "--jobs", "unlimited", *filled, *ours, "--verbose"])
 
     def _by_snakemake(self, arguments: list[str]) -> int:
-        log = self.workflow.folder / ".runs" / f"local-{len(self.texts)}.log"
+        log = self.workflow.folder / ".runs" / f"{len(self.texts)}.log"
         log.parent.mkdir(exist_ok=True)
         environ = {**self.workflow.environ(), **self.environ}
         code = forked.snakemake(arguments, self.workflow.folder, environ, log)

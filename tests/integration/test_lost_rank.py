@@ -8,7 +8,7 @@ import pytest
 
 from harness import require
 from killing import WAITING, check_end, kill_and_check, slow_jobs_below, start, wait_for_end
-from mpis import MPIS
+from mpis import MPIS, SAMPLED
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -40,7 +40,7 @@ def test_where_mpiexec_lets_the_others_go_on_a_killed_keeper_is_a_lost_worker(
     assert "17 of 17 steps (100%) done" in run.text
 
 
-@pytest.mark.parametrize("mpi", MPIS)
+@pytest.mark.parametrize("mpi", SAMPLED)
 def test_a_killed_scheduler_ends_the_run_with_an_error_that_names_it(workflow: Workflow, mpi: str):
     workflow.write("Snakefile", WAITING)
     run = workflow.start(launcher=mpi)

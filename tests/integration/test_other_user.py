@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from harness import skip_or_fail
+from mpis import SAMPLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +136,7 @@ def end(workflow: Workflow, run: Run) -> None:
     run.ends_with(0)
 
 
-@pytest.mark.parametrize("launcher", ["local", "mpich", "openmpi", "impi"])
+@pytest.mark.parametrize("launcher", ["local", *SAMPLED])
 def test_nobody_else_can_speak_to_the_ranks(workflow: Workflow, stranger: list[str], launcher: str):
     run = started(workflow, launcher)
     ports = ports_of(workflow)

@@ -8,6 +8,7 @@ import pytest
 
 from harness import wait_until
 from killing import wait_for_end
+from mpis import SAMPLED
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -33,7 +34,7 @@ SNAKEFILE = """
 """
 
 
-@pytest.mark.parametrize(("launcher", "ranks"), [("local", 0), ("mpich", 3), ("openmpi", 3), ("impi", 3)])
+@pytest.mark.parametrize(("launcher", "ranks"), [("local", 0), *((mpi, 3) for mpi in SAMPLED)])
 def test_the_only_worker_comes_back_and_does_the_rest(workflow: Workflow, launcher: str, ranks: int):
     workflow.write("Snakefile", SNAKEFILE)
     options = ("--retries", "1", "--daskmpi-respawn", "1", "--daskmpi-cores", "2")

@@ -11,7 +11,7 @@ import pytest
 
 from harness import require, wait_until
 from killing import WAITING
-from mpis import MPIS
+from mpis import MPIS, SAMPLED
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -59,7 +59,7 @@ def test_a_world_ends_with_the_exit_code_of_a_snakefile_that_exits(workflow: Wor
     workflow.start(launcher=mpi).ends_with(3, timeout_s=30)
 
 
-@pytest.mark.parametrize("mpi", MPIS)
+@pytest.mark.parametrize("mpi", SAMPLED)
 def test_a_world_ends_with_1_if_a_job_failed(workflow: Workflow, mpi: str):
     workflow.write("Snakefile", "rule all:\n    output: 'a'\n    shell: 'exit 4'\n")
     run = workflow.start(launcher=mpi)

@@ -9,7 +9,7 @@ import pytest
 
 from batch_runs import HEAD, batch_of, recorded, submit
 from harness import require, wait_until
-from mpis import MPIS
+from mpis import MPIS, SAMPLED
 from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
 from snakemake_executor_plugin_daskmpi.slurm.step import Step, srun_command
 
@@ -83,8 +83,9 @@ def check_others_did_the_rest(workflow: Workflow, run: SlurmRun, batch: Batch, n
     wait_until(lambda: not workflow.processes(), on_timeout=lambda: run.text, timeout_s=30)
 
 
-@pytest.mark.parametrize("who", ["worker", "rank"])
-@pytest.mark.parametrize("mpi", TYPE_OF)
+@pytest.mark.parametrize(
+    ("mpi", "who"), [(mpi, who) for mpi in TYPE_OF for who in (("worker", "rank") if mpi in SAMPLED else ("rank",))]
+)
 def test_after_a_worker_is_killed_the_workflow_completes(
     workflow: Workflow,
     slurm: SlurmCluster,  # noqa: ARG001
