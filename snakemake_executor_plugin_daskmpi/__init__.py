@@ -55,11 +55,12 @@ from dataclasses import dataclass
 
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
-from snakemake_executor_plugin_daskmpi import apart, inherited, requeue
-from snakemake_executor_plugin_daskmpi.executor import Executor
-from snakemake_executor_plugin_daskmpi.launch import command_line, launchers
-from snakemake_executor_plugin_daskmpi.settings import Settings
-from snakemake_executor_plugin_daskmpi.slurm import record
+from snakemake_executor_plugin_daskmpi import apart, command_line, inherited
+from snakemake_executor_plugin_daskmpi.client import requeue
+from snakemake_executor_plugin_daskmpi.client.executor import Executor
+from snakemake_executor_plugin_daskmpi.launch import launchers
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
+from snakemake_executor_plugin_daskmpi.slurm.submission import record
 from snakemake_executor_plugin_daskmpi.world import prefork
 from snakemake_executor_plugin_daskmpi.world.bootstrap import current_world, enter_world
 

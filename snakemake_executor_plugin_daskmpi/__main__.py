@@ -1,7 +1,6 @@
 """``python -m snakemake_executor_plugin_daskmpi``: the program ``snakemake-daskmpi``.
 
 Runs on: the login node, in a batch script, or on a laptop.
-Called by: Python.
 """
 
 import sys

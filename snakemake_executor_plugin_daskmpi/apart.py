@@ -1,8 +1,6 @@
 """Imports of ours and of the user's in one process, kept apart.
 
 Runs on: rank 1, and each process that serves Dask.
-Called by: the package's ``__init__``, which remembers the path; whoever imports Dask: world.tuning, world.security,
-link.
 
 Snakemake puts the Snakefile's folder first in ``sys.path``, and ``python -m`` the working directory. A ``dask.py`` that
 lies there is what the Snakefile gets that imports ``dask``, as with Snakemake's own executor, and never what we get.

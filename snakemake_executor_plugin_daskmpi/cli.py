@@ -1,7 +1,6 @@
 """``snakemake-daskmpi``: plan, submit, follow, doctor, profile.
 
 Runs on: the login node, in a batch script, or on a laptop; ``doctor`` also on every rank.
-Called by: the command line.
 
 Importing it takes as long as importing the package: what a verb needs is imported by that verb.
 """
@@ -18,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from snakemake_executor_plugin_daskmpi import cli_texts as texts
-from snakemake_executor_plugin_daskmpi.choice import choice
 from snakemake_executor_plugin_daskmpi.errors import DaskMpiError, SettingsError
-from snakemake_executor_plugin_daskmpi.settings import Settings
+from snakemake_executor_plugin_daskmpi.settings.choices import choice
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,7 +112,7 @@ def _launch_command(arguments: list[str], launcher: str, *others: str) -> list[s
 
 
 def _plan(options: argparse.Namespace, others: list[str]) -> NoReturn:
-    from snakemake_executor_plugin_daskmpi.launch import command_line
+    from snakemake_executor_plugin_daskmpi import command_line
 
     command_line.stand_for(planned_command(others))
     _become(plan_command(others, script=options.script))
@@ -129,13 +128,13 @@ def _become(command: list[str]) -> NoReturn:
 
 
 def _follow(options: argparse.Namespace, _: list[str]) -> int:
-    from snakemake_executor_plugin_daskmpi.slurm import follow
+    from snakemake_executor_plugin_daskmpi.slurm.submission import follow
 
     return follow.attach(Path(options.directory).absolute())
 
 
 def _doctor(options: argparse.Namespace, _: list[str]) -> int:
-    from snakemake_executor_plugin_daskmpi.report import doctor
+    from snakemake_executor_plugin_daskmpi.doctor import doctor
 
     names = (*texts.DOCTOR_SETTINGS, "launcher")
     settings = Settings(**{name: getattr(options, name) for name in names}, startup_timeout=options.timeout)
@@ -144,8 +143,9 @@ def _doctor(options: argparse.Namespace, _: list[str]) -> int:
 
 
 def _profile(options: argparse.Namespace, _: list[str]) -> int:
-    from snakemake_executor_plugin_daskmpi.report import survey
-    from snakemake_executor_plugin_daskmpi.slurm import profile, recipes, surroundings
+    from snakemake_executor_plugin_daskmpi.doctor import survey
+    from snakemake_executor_plugin_daskmpi.profile import profile, recipes
+    from snakemake_executor_plugin_daskmpi.slurm import surroundings
 
     if options.recipe:
         print(recipes.data_text(options.recipe), end="")

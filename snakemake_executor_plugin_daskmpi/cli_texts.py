@@ -1,7 +1,6 @@
 """What ``--help`` of ``snakemake-daskmpi`` and of its verbs says.
 
 Runs on: the login node, in a batch script, or on a laptop. Nothing but text.
-Called by: cli.
 """
 
 from __future__ import annotations

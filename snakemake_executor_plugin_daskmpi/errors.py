@@ -1,7 +1,6 @@
 """What this package raises.
 
 Runs on: every rank, and on the login node.
-Called by: everything above it; it imports nothing of the package.
 
 The tree::
 

@@ -2,7 +2,6 @@
 
 Runs on: rank 1 (:func:`remember`, :func:`changes`), and in the processes of jobs on ranks >= 2
 (:meth:`Inherited.apply`).
-Called by: the package's ``ExecutorSettings``, executor; worker.child; warm.workflows.
 
 A Snakefile, its ``onstart`` handler or a function of a rule may set environment variables, the umask or limits of the
 process, or ignore signals, and bodies see that. What it was before Snakemake has parsed anything is each node's own

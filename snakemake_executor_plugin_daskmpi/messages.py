@@ -1,7 +1,6 @@
 """Everything that crosses between rank 1 and the workers.
 
 Runs on: rank 1 and ranks >= 2. Frozen data, nothing else crosses the wire.
-Called by: executor, pool, worker.
 """
 
 from __future__ import annotations

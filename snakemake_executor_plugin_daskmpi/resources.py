@@ -1,7 +1,6 @@
 """What a job asks for, what a worker offers, and whether the one fits the other.
 
 Runs on: rank 1 (requests) and ranks >= 2 (offers). Pure data.
-Called by: executor, placement, worker.limits.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.annotations import Asked, number, text
-from snakemake_executor_plugin_daskmpi.sbatch_options import extra_of, gres_of
+from snakemake_executor_plugin_daskmpi.annotations.asked import Asked, number, text
+from snakemake_executor_plugin_daskmpi.annotations.sbatch_options import extra_of, gres_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from harness import MARKER
 from runs import SlurmRun
-from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
-from snakemake_executor_plugin_daskmpi.slurm.batch import Batch
-from snakemake_executor_plugin_daskmpi.slurm.script import render_script, sbatch_arguments
-from snakemake_executor_plugin_daskmpi.slurm.step import SURVIVE
+from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
+from snakemake_executor_plugin_daskmpi.slurm.script.batch import Batch
+from snakemake_executor_plugin_daskmpi.slurm.script.script import render_script, sbatch_arguments
+from snakemake_executor_plugin_daskmpi.slurm.script.srun import SURVIVE
 
 if TYPE_CHECKING:
     from harness import Workflow

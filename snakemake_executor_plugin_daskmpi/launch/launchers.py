@@ -1,7 +1,6 @@
 """Which world a process gets that is not in one yet.
 
 Runs on: the process that is Snakemake, outside any MPI world.
-Called by: executor, when the DAG is there and nothing has run.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from snakemake_executor_plugin_daskmpi import command_line
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.launch import command_line
+from snakemake_executor_plugin_daskmpi.launch import slurm_job
 from snakemake_executor_plugin_daskmpi.launch.local import LocalWorld, start_local_world
-from snakemake_executor_plugin_daskmpi.launch.mpi_library import pmi_type_for
-from snakemake_executor_plugin_daskmpi.slurm import submission
-from snakemake_executor_plugin_daskmpi.slurm.container import Container, container_command, container_environ
-from snakemake_executor_plugin_daskmpi.slurm.container import python_arguments as arguments_of
+from snakemake_executor_plugin_daskmpi.mpi import pmi
+from snakemake_executor_plugin_daskmpi.mpi.library import pmi_type_for
+from snakemake_executor_plugin_daskmpi.rank.roles import LAUNCHED, MIN_RANKS, Allocation, allocation_of, in_step
 from snakemake_executor_plugin_daskmpi.slurm.controller import answer_of
 from snakemake_executor_plugin_daskmpi.slurm.inquiry import (
     config_command,
@@ -27,14 +26,14 @@ from snakemake_executor_plugin_daskmpi.slurm.inquiry import (
     parse_config,
     parse_mpi_types,
 )
-from snakemake_executor_plugin_daskmpi.slurm.step import Step, program_for_srun, srun_command, srun_environ
-from snakemake_executor_plugin_daskmpi.world import pmi
-from snakemake_executor_plugin_daskmpi.world.roles import LAUNCHED, MIN_RANKS, Allocation, allocation_of, in_step
+from snakemake_executor_plugin_daskmpi.slurm.script.container import Container, container_command, container_environ
+from snakemake_executor_plugin_daskmpi.slurm.script.container import python_arguments as arguments_of
+from snakemake_executor_plugin_daskmpi.slurm.script.srun import Step, program_for_srun, srun_command, srun_environ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 #: Left by an outer step or a site, and wrong for the step of the ranks.
 _WRONG_FOR_SRUN = ("SLURM_CPU_BIND", "SLURM_CPU_BIND_LIST", "SLURM_CPU_BIND_TYPE", "SLURM_CPU_BIND_VERBOSE")
@@ -60,11 +59,11 @@ def launch(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> Loc
     allocation = allocation_of(os.environ)
     match settings.launcher:
         case "sbatch":
-            submission.submit(settings, dag, before_exec)
+            slurm_job.submit(settings, dag, before_exec)
         case "plan":
-            submission.show_plan(settings, dag, before_exec)
+            slurm_job.show_plan(settings, dag, before_exec)
         case "script":
-            submission.show_script(settings, dag, before_exec)
+            slurm_job.show_script(settings, dag, before_exec)
         case "mpiexec":
             run_under_mpiexec(settings, before_exec)
         case "srun":

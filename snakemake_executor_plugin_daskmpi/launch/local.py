@@ -1,7 +1,6 @@
 """A world of processes on this machine: scheduler and workers, no MPI.
 
 Runs on: the process that is Snakemake, outside any MPI world.
-Called by: launch.launchers.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.link import Link
 from snakemake_executor_plugin_daskmpi.messages import exit_text
-from snakemake_executor_plugin_daskmpi.worker import environment
-from snakemake_executor_plugin_daskmpi.world import order, prefork, rank_log, roles, security, tuning
-from snakemake_executor_plugin_daskmpi.world.order import Order, Server
+from snakemake_executor_plugin_daskmpi.rank import dask_config, job_environment, rank_log, roles, security
+from snakemake_executor_plugin_daskmpi.world import prefork, serve_order
+from snakemake_executor_plugin_daskmpi.world.link import Link
+from snakemake_executor_plugin_daskmpi.world.serve_order import Order, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +85,7 @@ def start_local_world(settings: Settings, cores: int | None) -> LocalWorld:
     cores
         How many cores the workers offer together, as with Snakemake's local executor; None for all of the machine.
     """
-    tuning.apply_dask_config()
+    dask_config.apply_dask_config()
     rank_log.quiet("rank 1", roles.Role.CLIENT)
     n_workers = settings.workers or 1
     scratch = tempfile.TemporaryDirectory(prefix="daskmpi-", ignore_cleanup_errors=True)
@@ -119,12 +118,12 @@ def start_local_world(settings: Settings, cores: int | None) -> LocalWorld:
 def _start(told: Order, credentials: security.Credentials | None) -> Server:
     """Give an order to a fork that waits for one, else start a program with it."""
     if (waiting := prefork.take()) is not None:
-        order.give(told, credentials, waiting)
+        serve_order.give(told, credentials, waiting)
         return waiting
     # The world may be one task of a Slurm step, which its processes must not take for their own.
     environ = dict(os.environ)
-    environment.scrub(environ)
-    return order.start(told, credentials, environ)
+    job_environment.scrub(environ)
+    return serve_order.start(told, credentials, environ)
 
 
 def _address_of(scheduler: Server) -> str:

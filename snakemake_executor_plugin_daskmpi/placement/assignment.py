@@ -1,7 +1,6 @@
 """What the placement decided of one job.
 
 Runs on: rank 1. Pure.
-Called by: placement, grants, dispatch.
 """
 
 from __future__ import annotations

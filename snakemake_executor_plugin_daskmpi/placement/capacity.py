@@ -1,7 +1,6 @@
 """What of one worker is free, and what is held back for a job that waits for it.
 
 Runs on: rank 1. Pure.
-Called by: placement.
 """
 
 from __future__ import annotations

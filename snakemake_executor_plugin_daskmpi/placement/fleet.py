@@ -1,7 +1,6 @@
 """The workers there are, and which of them, alone or together, could hold a job when idle.
 
 Runs on: rank 1. Pure.
-Called by: placement.
 """
 
 from __future__ import annotations

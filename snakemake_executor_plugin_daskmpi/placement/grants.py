@@ -1,7 +1,6 @@
 """What a worker is told of an assignment: cores and GPUs, and for MPI programs nodes and launcher.
 
 Runs on: rank 1. Pure.
-Called by: dispatch.
 """
 
 from __future__ import annotations

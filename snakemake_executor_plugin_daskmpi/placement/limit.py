@@ -1,7 +1,6 @@
 """How many cores all jobs together may take, on all workers: Snakemake's ``--cores``.
 
 Runs on: rank 1. Pure.
-Called by: placement.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Which job goes to which worker now, with which cores and GPUs.
 
 Runs on: rank 1. Pure: no clock, no I/O, no Dask.
-Called by: dispatch, from one thread; planning.forecast.
 
 A waiting job's *rank* is its Snakemake priority, then its size (largest first), then its expected runtime
 (longest first). Its size is the largest share it needs of any resource of the largest worker. A pass walks the

@@ -1,7 +1,6 @@
 """Why no worker could ever hold a job, and what to change.
 
 Runs on: rank 1. Pure.
-Called by: fleet, dispatch.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from snakemake_executor_plugin_daskmpi.resources import serves, shortfalls
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from snakemake_executor_plugin_daskmpi.deadline import Deadline
+    from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
     from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
 #: What to change, by the names that resources.shortfalls gives.

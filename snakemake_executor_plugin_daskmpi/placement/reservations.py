@@ -1,7 +1,6 @@
 """Which workers are held back for which waiting jobs.
 
 Runs on: rank 1. Pure.
-Called by: placement.
 
 A job that takes from several workers has all its reservations at once or none, so two of them never wait for each
 other, each with a part of what the other needs.

@@ -1,7 +1,6 @@
 """The jobs that wait, sorted so that those that may fit are found without looking at the others.
 
 Runs on: rank 1. Pure.
-Called by: placement.
 
 Jobs of one priority that ask for the same are one *shape*. Shapes that differ only in memory and disk lie on one
 *shelf*, most memory first, so that bisection finds the first that fits.

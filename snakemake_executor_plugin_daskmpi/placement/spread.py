@@ -1,7 +1,6 @@
 """How the tasks of an MPI program are spread over several workers.
 
 Runs on: rank 1. Pure.
-Called by: placement, reservations.
 
 Only workers of one group share a program: those that one ``srun`` step can span, which is one component of a
 heterogeneous job. It starts on all of them at once or not at all.

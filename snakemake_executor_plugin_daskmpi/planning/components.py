@@ -1,7 +1,6 @@
 """The components of a draft, as Slurm is asked for them.
 
 Runs on: the login node. Pure.
-Called by: planning.planner.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.planning.plan import Component
+from snakemake_executor_plugin_daskmpi.slurm.plan import Component
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Demand
     from snakemake_executor_plugin_daskmpi.planning.drafts import Draft
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 HEAD_NAME = "head"
 

@@ -1,7 +1,6 @@
 """What a workflow still has to do: its jobs, what each asks for, and which has to wait for which.
 
 Runs on: the login node, in the process that is Snakemake, when the DAG is there and nothing has run.
-Called by: slurm.submission; read by planning.planner, planning.forecast, planning.table.
 
 Each job is looked at once and nothing is kept of Snakemake's objects, so that planning is pure and cheap: 10,000 jobs
 take less time than Snakemake needs to find out which of them have to run.
@@ -13,8 +12,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from snakemake_executor_plugin_daskmpi.group_needs import least_of
 from snakemake_executor_plugin_daskmpi.resources import JobResources, Steering, WorkerResources, says_memory, shrunk
+from snakemake_executor_plugin_daskmpi.snakemake_internals.group_needs import least_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

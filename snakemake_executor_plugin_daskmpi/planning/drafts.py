@@ -1,7 +1,6 @@
 """Components that a workflow could have, and what they cost.
 
 Runs on: the login node. Pure.
-Called by: planning.planner.
 
 A draft says for each part of the workflow how large its workers are and how many, and where ranks 0 and 1 go: into a
 small component of their own, or into that of a part, as two tasks of its workers' size. Components never share a node,
@@ -21,7 +20,7 @@ from snakemake_executor_plugin_daskmpi.planning.sizing import Caps, Sizing, best
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.slurm.site import Partition
 
 #: A component more has to save so much of the cost of doing without: it needs a node of its own.

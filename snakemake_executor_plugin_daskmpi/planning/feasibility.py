@@ -1,7 +1,6 @@
 """What cannot be, said before anything is submitted: what was asked, what the site offers, what to change.
 
 Runs on: the login node. Pure.
-Called by: planning.grouping, planning.planner.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ import difflib
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.planning.walltime import duration_text, render_walltime
 from snakemake_executor_plugin_daskmpi.resources import UNLIMITED_DISK_MB, WorkerResources
+from snakemake_executor_plugin_daskmpi.settings.durations import duration_text, render_walltime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,7 +1,6 @@
 """What a run of a plan will look like: when it ends, and how busy its workers are.
 
 Runs on: the login node. Pure.
-Called by: planning.planner, planning.table.
 
 The jobs of the demand are played through the same placement that rank 1 uses, with the runtimes that their rules state.
 What it does not know is what rank 1, starting and file systems cost.
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Demand
-    from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
+    from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
 
 #: Equal stretches of time in which busy cores are counted.
 SLICES = 60

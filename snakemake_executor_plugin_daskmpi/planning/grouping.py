@@ -1,7 +1,6 @@
 """Which jobs share a component: by what their rules ask of the site, and by what their nodes have to offer.
 
 Runs on: the login node. Pure.
-Called by: planning.planner.
 
 Jobs of one :attr:`JobResources.component` are one *group*. A group is one *part* of the plan, and with it one
 component, or several where its jobs differ: those with GPUs, those that only another partition's nodes can hold. All
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Shape
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.slurm.site import NodeType, Partition, Site
 
 #: Name of the component of jobs that ask for none.

@@ -1,7 +1,6 @@
 """The one Slurm job that a workflow gets.
 
 Runs on: the login node. Pure.
-Called by: slurm.submission.
 
 What the rules ask for and what the site has give parts (``grouping``), these give drafts of components with their cost
 (``sizing``, ``drafts``). The best draft is played through once (``forecast``), a few times with more workers if it
@@ -21,17 +20,17 @@ from snakemake_executor_plugin_daskmpi.planning.components import components_of
 from snakemake_executor_plugin_daskmpi.planning.drafts import Draft, Head, Terms, best_draft, n_nodes
 from snakemake_executor_plugin_daskmpi.planning.forecast import forecast_of
 from snakemake_executor_plugin_daskmpi.planning.grouping import parts_of
-from snakemake_executor_plugin_daskmpi.planning.plan import Plan
 from snakemake_executor_plugin_daskmpi.planning.remarks import remarks, why
 from snakemake_executor_plugin_daskmpi.planning.shortage import shortage
-from snakemake_executor_plugin_daskmpi.planning.walltime import parse_walltime
+from snakemake_executor_plugin_daskmpi.settings.durations import parse_walltime
+from snakemake_executor_plugin_daskmpi.slurm.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Demand
     from snakemake_executor_plugin_daskmpi.planning.grouping import Part
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.slurm.site import Partition, Site
 
 #: Minutes of work that are worth the wait in a queue; more workers would not be. Arbitrary.

@@ -1,7 +1,6 @@
 """Why a plan is as it is, and what its user should know, in sentences.
 
 Runs on: the login node. Pure.
-Called by: planning.planner.
 """
 
 from __future__ import annotations
@@ -10,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.planning.demand import ASSUMED_MEM_MB, ASSUMED_RUNTIME_MIN
 from snakemake_executor_plugin_daskmpi.planning.drafts import n_nodes
-from snakemake_executor_plugin_daskmpi.planning.walltime import duration_text
+from snakemake_executor_plugin_daskmpi.settings.durations import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Demand
     from snakemake_executor_plugin_daskmpi.planning.drafts import Draft
-    from snakemake_executor_plugin_daskmpi.planning.plan import Plan
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
+    from snakemake_executor_plugin_daskmpi.slurm.plan import Plan
 
 
 def why(draft: Draft, settings: Settings) -> str:

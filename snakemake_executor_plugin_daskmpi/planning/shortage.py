@@ -1,7 +1,6 @@
 """Why no components within the user's limits can do the work, and which limit to change.
 
 Runs on: the login node. Pure.
-Called by: planning.planner, when there is no draft.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from snakemake_executor_plugin_daskmpi.planning.grouping import Part
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.slurm.site import Site
 
 

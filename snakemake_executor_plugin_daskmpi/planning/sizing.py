@@ -1,7 +1,6 @@
 """How large the workers of a component are, and how many.
 
 Runs on: the login node. Pure.
-Called by: planning.planner.
 
 Tried are all sizes that divide a node well and hold the largest job. Of each is known, without simulating anything, a
 lower bound of the time that so many of them need; that gives their number, and what they take from the site. The
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Shape
     from snakemake_executor_plugin_daskmpi.planning.grouping import Part
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.slurm.site import NodeType
 
 #: Memory in MB of a worker's own two processes, before any job: about 100 each, and what a parsed workflow takes.

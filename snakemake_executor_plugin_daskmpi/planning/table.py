@@ -1,21 +1,20 @@
 """A plan to read: what the jobs ask for, what Slurm is asked for, and what will come of it.
 
 Runs on: the login node. Pure.
-Called by: slurm.submission, for ``snakemake-daskmpi plan``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.planning.walltime import duration_text, render_walltime
+from snakemake_executor_plugin_daskmpi.settings.durations import duration_text, render_walltime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Shape
     from snakemake_executor_plugin_daskmpi.planning.forecast import Forecast
-    from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
+    from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
 
 #: From idle to all cores busy.
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -44,7 +43,7 @@ def render_plan(plan: Plan, demand: Demand, forecast: Forecast) -> str:
 def ranks_text(plan: Plan) -> str:
     """Return the ranks spelled out.
 
-    >>> from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
+    >>> from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
     >>> ranks_text(Plan((Component("workers", ("",), n_tasks=6, cpus_per_task=1, mem_per_cpu_mb=1024),), 60))
     '6 ranks: scheduler, client and 4 workers; one component'
     """

@@ -1,7 +1,6 @@
 """Slurm's programs, run: bounded in time, patient while slurmctld is away, and plain about refusals.
 
 Runs on: the login node.
-Called by: slurm.inquiry, slurm.queue, slurm.follow; time_left on rank 1.
 """
 
 from __future__ import annotations

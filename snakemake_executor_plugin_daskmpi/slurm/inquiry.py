@@ -1,7 +1,6 @@
 """What the Slurm site offers, asked of Slurm: a pair of functions for each question, command and parser.
 
 Runs on: the login node. All but ``ask_site`` and ``ask_accounts`` are pure.
-Called by: slurm.submission, and whoever needs a Site.
 
 Written for Slurm 22.05 to 25. ``scontrol -o`` is read by key, since its fields change from version to version.
 """

@@ -1,7 +1,6 @@
 """What a Slurm site offers: partitions and the kinds of nodes in them.
 
 Runs on: the login node. Pure data.
-Called by: slurm.inquiry, which asks Slurm for it; planning.plan and launch.refusal read it.
 """
 
 from __future__ import annotations

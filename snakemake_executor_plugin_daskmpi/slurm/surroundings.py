@@ -1,7 +1,6 @@
 """What a user has at hand: Slurm, an MPI library, modules, an environment, cores.
 
 Runs on: the login node, or a laptop.
-Called by: cli and report.survey; read by slurm.profile.
 """
 
 from __future__ import annotations

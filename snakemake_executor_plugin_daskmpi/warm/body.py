@@ -2,7 +2,6 @@
 
 Runs on: rank 1 (``obstacle``, ``pack_*``), in the forkserver of ranks >= 2 (``bare``) and in the processes of its jobs
 (``parse``, ``run``).
-Called by: executor and specs; worker.forkserver and worker.child.
 
 There are two kinds. A *recorded* body is one call of Snakemake's (``shell``, ``script``, …) that rank 1 has evaluated;
 a process that has made one can make the next. A *parsed* body needs the Snakefile itself, above all that of a ``run``
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
-from snakemake_executor_plugin_daskmpi.warm import evaluated, pickling, rebuilt, workflows
+from snakemake_executor_plugin_daskmpi.snakemake_internals import evaluated, rebuilt, workflows
+from snakemake_executor_plugin_daskmpi.warm import pickling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,7 +1,6 @@
 """Pickle what bodies get: parameters may be any Python object.
 
 Runs on: rank 1 (``dumps``) and in the processes of jobs on ranks >= 2 (``class_of_snakefile``, while unpickling).
-Called by: warm.body.
 """
 
 from __future__ import annotations

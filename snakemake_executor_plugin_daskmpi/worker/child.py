@@ -1,7 +1,6 @@
 """A job's process: a fork of the forkserver that runs one job, or several in turn.
 
 Runs on: ranks >= 2, below the forkserver.
-Called by: worker.forkserver.
 
 A body that runs user code in this very process (``run:``) and a spawned command get a fresh fork each, and end as a
 Python program ends. A body that only starts other programs (``shell:``, ``script:``) leaves nothing behind here but
@@ -27,8 +26,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi.messages import PYTHON_VARIABLE
-from snakemake_executor_plugin_daskmpi.warm import body, workflows
-from snakemake_executor_plugin_daskmpi.world import processes
+from snakemake_executor_plugin_daskmpi.rank import processes
+from snakemake_executor_plugin_daskmpi.snakemake_internals import workflows
+from snakemake_executor_plugin_daskmpi.warm import body
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

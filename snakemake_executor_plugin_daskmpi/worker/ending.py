@@ -1,7 +1,6 @@
 """How a job ended, as the forkserver tells the runner.
 
 Runs on: ranks >= 2.
-Called by: worker.forkserver, worker.running.
 """
 
 from __future__ import annotations

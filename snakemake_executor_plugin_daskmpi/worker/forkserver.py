@@ -1,8 +1,6 @@
 """The forkserver: imports Snakemake and nothing of the user's, then forks the processes that run jobs.
 
 Runs on: ranks >= 2, in a single-threaded process of its own that never holds MPI or Dask.
-Called by: worker.runner, over a pair of sockets; started by world.bootstrap and world.serve
-before MPI and Dask are, or anew as a program of its own after it was killed.
 
 Protocol, all pickled tuples over a ``multiprocessing`` connection::
 
@@ -37,11 +35,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi.messages import Grant, JobSpec, RunContext
-from snakemake_executor_plugin_daskmpi.worker import child, environment
+from snakemake_executor_plugin_daskmpi.rank import job_environment, processes
+from snakemake_executor_plugin_daskmpi.worker import child
 from snakemake_executor_plugin_daskmpi.worker.ending import Ending
 from snakemake_executor_plugin_daskmpi.worker.lingering import Lingering
 from snakemake_executor_plugin_daskmpi.worker.warmth import UnsharableError, Warmth
-from snakemake_executor_plugin_daskmpi.world import processes
 
 
 @dataclass(slots=True, eq=False)
@@ -103,13 +101,13 @@ def _main(connection: Connection) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # Slurm sends it to all processes of a step when the run is to drain, and jobs are to go on. They inherit this;
         # one that wants the signal for itself sets a handler. Elsewhere nobody does, and a body is born as any program.
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN if environment.is_in_step(os.environ) else signal.SIG_DFL)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN if job_environment.is_in_step(os.environ) else signal.SIG_DFL)
         signal.signal(signal.SIGUSR2, signal.SIG_DFL)
         processes.end_with_parent(signal.SIGTERM)
         processes.adopt_orphans()
         with Path(os.devnull).open("rb") as nothing:
             os.dup2(nothing.fileno(), 0)
-        environment.scrub(os.environ)
+        job_environment.scrub(os.environ)
         _Forkserver(connection).serve()
         code = 0
     except BaseException:  # noqa: BLE001 - the process ends here, its log says why

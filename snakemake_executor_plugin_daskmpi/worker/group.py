@@ -1,7 +1,6 @@
 """Run the jobs of a group inside one grant: in their order, side by side as its cores and memory allow.
 
 Runs on: ranks >= 2, in the Dask worker's process and event loop.
-Called by: worker.runner.
 
 As Snakemake has it for groups: when a member fails, none starts any more, and those that run are let end; only what
 pipes and services tie to the failed one, and would wait for it for ever, is killed.

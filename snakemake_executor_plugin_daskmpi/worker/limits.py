@@ -1,7 +1,6 @@
 """What a worker rank offers: cores, memory, disk, GPUs.
 
 Runs on: ranks >= 2, once, before the Dask worker starts.
-Called by: world.bootstrap, world.serve.
 
 What the user says comes first, then what Slurm gave the rank's own component, then what the
 process may use, shared among the workers of its host.
@@ -13,14 +12,14 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from snakemake_executor_plugin_daskmpi.rank import roles
 from snakemake_executor_plugin_daskmpi.resources import UNLIMITED_DISK_MB, WorkerResources
-from snakemake_executor_plugin_daskmpi.worker.cgroup import Cgroup
-from snakemake_executor_plugin_daskmpi.world import roles
+from snakemake_executor_plugin_daskmpi.worker.memory.cgroup import Cgroup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 _T = TypeVar("_T")
 

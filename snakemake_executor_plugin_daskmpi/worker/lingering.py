@@ -1,7 +1,6 @@
 """Jobs whose process has ended, and has left programs in its session: until when they are waited for.
 
 Runs on: ranks >= 2, in the forkserver. It acts on processes only through what it is given.
-Called by: worker.forkserver.
 
 A program that a shell has started in the background, or for ``tee >(gzip > …)``, may be writing still when the shell
 has ended. Snakemake's own executor would take the job for done and let it write. Here the job has ended when the

@@ -1,7 +1,6 @@
 """Run jobs on a worker: hand them to the forkserver, watch them, say how they ended.
 
 Runs on: ranks >= 2, in the Dask worker's process and event loop.
-Called by: worker.calls.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from snakemake_executor_plugin_daskmpi.messages import (
     RunContext,
     exit_text,
 )
-from snakemake_executor_plugin_daskmpi.worker import environment, forkserver
+from snakemake_executor_plugin_daskmpi.rank import job_environment, processes, rank_log
+from snakemake_executor_plugin_daskmpi.worker import forkserver
 from snakemake_executor_plugin_daskmpi.worker.group import Group
-from snakemake_executor_plugin_daskmpi.worker.memory import Watch
-from snakemake_executor_plugin_daskmpi.worker.running import Running
-from snakemake_executor_plugin_daskmpi.world import processes, rank_log
+from snakemake_executor_plugin_daskmpi.worker.memory.watch import Watch
+from snakemake_executor_plugin_daskmpi.worker.running_job import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,10 +95,10 @@ class Runner:
             self._groups.remove(group)
 
     async def _run_one(self, spec: JobSpec, grant: Grant) -> JobOutcome:
-        added = environment.granted_environment(grant, self.offer.gpus, os.environ)
+        added = job_environment.granted_environment(grant, self.offer.gpus, os.environ)
         if grant.nodes:
             try:
-                added |= environment.step_environment(self._write_nodes(spec, grant))
+                added |= job_environment.step_environment(self._write_nodes(spec, grant))
             except OSError as error:
                 reason = f"the list of its nodes could not be written: {error}"
                 return JobOutcome(spec.key, OutcomeKind.FAILED, self.name, socket.gethostname(), reason=reason)

@@ -1,7 +1,6 @@
 """The end of a log, for the message of a failure.
 
 Runs on: ranks >= 2 for jobs' logs, rank 1 for that of a lost worker.
-Called by: worker.runner, executor.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What the processes of a worker's jobs are born with: Snakemake, the run's settings, and nothing of the user's.
 
 Runs on: ranks >= 2, in the forkserver; its forks have it then.
-Called by: worker.forkserver, worker.child.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snakemake_executor_plugin_daskmpi.warm import body, workflows
+from snakemake_executor_plugin_daskmpi.snakemake_internals import workflows
+from snakemake_executor_plugin_daskmpi.warm import body
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.messages import RunContext

@@ -3,7 +3,6 @@
 Runs on: every rank of an MPI world, in the construction of ``ExecutorSettings``: the first moment
 at which Snakemake hands control to a plugin, with the command line and profile parsed, and before
 the working directory is locked or the DAG is built.
-Called by: the package's ``__init__``; ``current_world`` by executor.
 
 Each rank is two processes: its *keeper*, which is the rank to MPI and to the launcher (world.keeper), and a fork of it
 that does the rank's work: serves, or goes on as Snakemake. Whatever ends Snakemake ends the world, with its exit code.
@@ -25,14 +24,15 @@ from multiprocessing.connection import Pipe
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi.errors import WorldError
-from snakemake_executor_plugin_daskmpi.link import Link
-from snakemake_executor_plugin_daskmpi.worker import calls, environment, forkserver, limits, runner
-from snakemake_executor_plugin_daskmpi.world import keeper, meeting, processes, rank_log, roles, security, tuning
+from snakemake_executor_plugin_daskmpi.rank import dask_config, job_environment, processes, rank_log, roles, security
+from snakemake_executor_plugin_daskmpi.worker import forkserver, limits, rpc, runner
+from snakemake_executor_plugin_daskmpi.world import keeper, meeting
+from snakemake_executor_plugin_daskmpi.world.link import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.world.keeper import KeptComm
 
 _log = logging.getLogger(__name__)
@@ -150,8 +150,8 @@ def _client(seat: roles.Seat, comm: KeptComm) -> MpiWorld:
     """Meet the world in this process, which goes on as Snakemake."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # Local rules run here, and must not take themselves for ranks.
-    environment.scrub(os.environ)
-    tuning.apply_dask_config()
+    job_environment.scrub(os.environ)
+    dask_config.apply_dask_config()
     import dask
     import dask_mpi
 
@@ -177,7 +177,7 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
         # The terminal's Ctrl-C is rank 1's to handle, and so are the signals with which Slurm announces an end.
         for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)
-        tuning.apply_dask_config(scratch)
+        dask_config.apply_dask_config(scratch)
         import distributed  # noqa: F401 - makes its loggers, which are quieted next
 
         rank_log.quiet(f"rank {seat.rank}", seat.role)
@@ -188,9 +188,9 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
         else:
             offer = limits.offer_of(settings, os.environ, limits.share_of(seat.rank, hosts))
             worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0])
-            calls.install(worker)
+            rpc.install(worker)
             _end_with_keeper(lambda: _end_rank(scratch, worker))
-            options = tuning.worker_options(worker.name, offer, scratch)
+            options = dask_config.worker_options(worker.name, offer, scratch)
             _initialize(comm, hosts, comm.bcast(None), worker_options=options)
             worker.close()
         code = 0
@@ -212,7 +212,7 @@ def _initialize(comm: KeptComm, hosts: list[str], credentials: security.Credenti
     import dask_mpi
 
     security.apply(credentials)
-    dask.config.set({"distributed.scheduler.preload": ["snakemake_executor_plugin_daskmpi.world.farewell"]})
+    dask.config.set({"distributed.scheduler.preload": ["snakemake_executor_plugin_daskmpi.world.scheduler_end"]})
     dask_mpi.initialize(
         exit=False,
         comm=comm,

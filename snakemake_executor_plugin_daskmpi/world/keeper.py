@@ -1,7 +1,6 @@
 """The keeper of a rank: the process that the launcher started, and that is the rank to MPI.
 
 Runs on: every rank of an MPI world.
-Called by: world.bootstrap.
 
 The rank's work is done by a child of it. So nothing that runs jobs descends from an MPI process, and a child that dies,
 killed by the kernel for its memory perhaps, is no lost rank to MPI and the launcher: the others go on, and the exit
@@ -29,16 +28,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from snakemake_executor_plugin_daskmpi import apart
+from snakemake_executor_plugin_daskmpi.rank import dask_config, processes, roles, security
 from snakemake_executor_plugin_daskmpi.worker import limits
-from snakemake_executor_plugin_daskmpi.world import meeting, order, processes, roles, security, tuning
-from snakemake_executor_plugin_daskmpi.world.order import LOOPBACK, Order
+from snakemake_executor_plugin_daskmpi.world import meeting, serve_order
+from snakemake_executor_plugin_daskmpi.world.serve_order import LOOPBACK, Order
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from mpi4py.MPI import Intracomm
 
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 #: Seconds between two looks whether all ranks have come to the same point.
 _LOOK_S = 0.002
@@ -229,7 +229,7 @@ def _serve_anew(settings: Settings, seat: roles.Seat, charge: _Charge, world: _M
         share=(share.index, share.of, share.others),
         settings=dataclasses.asdict(settings),
     )
-    process = order.start(told, world.credentials, os.environ)
+    process = serve_order.start(told, world.credentials, os.environ)
     charge.pid = process.pid
     return process.wait()
 
@@ -270,7 +270,7 @@ def _listens(address: str) -> bool:
 
 def _order_to_end(address: str, credentials: security.Credentials | None) -> None:
     """Tell a scheduler that rank 1 died before it could speak to it."""
-    tuning.apply_dask_config()
+    dask_config.apply_dask_config()
     security.apply(credentials)
     import dask
     import dask_mpi

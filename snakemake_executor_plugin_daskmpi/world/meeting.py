@@ -1,7 +1,6 @@
 """How the processes that a launcher started become ranks of one MPI world, or say why they do not.
 
 Runs on: every rank.
-Called by: world.bootstrap.
 """
 
 from __future__ import annotations
@@ -14,15 +13,16 @@ import time
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import DaskMpiError, WorldError
-from snakemake_executor_plugin_daskmpi.world import pmi, roles
+from snakemake_executor_plugin_daskmpi.mpi import pmi
+from snakemake_executor_plugin_daskmpi.rank import roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mpi4py.MPI import Intracomm
 
-    from snakemake_executor_plugin_daskmpi.settings import Settings
-    from snakemake_executor_plugin_daskmpi.world.roles import Seat
+    from snakemake_executor_plugin_daskmpi.rank.roles import Seat
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 #: Seconds for which ranks that have nothing to say leave the word to the one that explains.
 _LAST_WORD_S = 5.0

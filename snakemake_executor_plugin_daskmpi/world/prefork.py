@@ -1,7 +1,6 @@
 """Processes that are forked for a local world before Snakemake has read anything of the user's.
 
 Runs on: the process that is Snakemake, outside any MPI world (:func:`fork_ahead`, :func:`take`); and in the forks.
-Called by: the package's ``ExecutorSettings``; launch.local.
 
 A start of Python and an import of Snakemake cost a second for each process of a world, a fork some milliseconds. The
 moment for it is the one at which the ranks of an MPI world part, too: Snakemake is imported, and no Snakefile read.
@@ -22,12 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from snakemake_executor_plugin_daskmpi.worker import environment
-from snakemake_executor_plugin_daskmpi.world import processes, serve
-from snakemake_executor_plugin_daskmpi.world.order import Order, line_of_stdin
+from snakemake_executor_plugin_daskmpi.rank import job_environment, processes
+from snakemake_executor_plugin_daskmpi.world import serve
+from snakemake_executor_plugin_daskmpi.world.serve_order import Order, line_of_stdin
 
 if TYPE_CHECKING:
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 #: Seconds between two looks at a process whose end is awaited.
 _PAUSE_S = 0.005
@@ -137,7 +136,7 @@ def _become_server(parent: int, stdin: int, stdout: int, ours: tuple[int, int]) 
         for descriptor in (stdin, stdout):
             os.close(descriptor)
         # The world may be one task of a Slurm step, which its processes must not take for their own.
-        environment.scrub(os.environ)
+        job_environment.scrub(os.environ)
         order = Order.read(line_of_stdin())
         processes.outlive_parent()
         serve.main(order)

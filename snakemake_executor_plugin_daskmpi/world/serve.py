@@ -2,7 +2,6 @@
 
 Runs on: the machine of ``--daskmpi-launcher local``, once for the scheduler and once a worker; in an MPI world, on the
 node of a lost worker that is started anew.
-Called by: launch.local and world.keeper, as ``python -m …world.serve`` with an order (world.order).
 
 The scheduler answers its address on stdout. However whoever started it dies, nothing of it stays.
 """
@@ -17,10 +16,10 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from snakemake_executor_plugin_daskmpi.settings import Settings
-from snakemake_executor_plugin_daskmpi.worker import calls, forkserver, limits, runner
-from snakemake_executor_plugin_daskmpi.world import processes, rank_log, roles, security, tuning
-from snakemake_executor_plugin_daskmpi.world.order import LOOPBACK, Order, credentials_from_stdin
+from snakemake_executor_plugin_daskmpi.rank import dask_config, processes, rank_log, roles, security
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
+from snakemake_executor_plugin_daskmpi.worker import forkserver, limits, rpc, runner
+from snakemake_executor_plugin_daskmpi.world.serve_order import LOOPBACK, Order, credentials_from_stdin
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -41,7 +40,7 @@ def main(order: Order) -> None:
     # As in an MPI world: before Dask's threads are there.
     forked = _fork() if role is roles.Role.WORKER else None
     processes.call_this(f"{name} of daskmpi")
-    tuning.apply_dask_config(order.scratch)
+    dask_config.apply_dask_config(order.scratch)
     rank_log.quiet(name, role)
     credentials = credentials_from_stdin()
     security.apply(credentials)
@@ -75,11 +74,11 @@ async def _worker(name: str, order: Order, forkserver_pid: int, connection: Conn
 
     offer = limits.offer_of(Settings(**order.settings), os.environ, limits.Share(*order.share), order.cores)
     ours = runner.Runner(name, offer, connection, forkserver_pid)
-    calls.install(ours)
+    rpc.install(ours)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end_now, ours)
 
     async def serve() -> None:
-        options = tuning.worker_options(name, offer, order.scratch)
+        options = dask_config.worker_options(name, offer, order.scratch)
         async with Worker(order.address, host=order.host, dashboard=False, **options) as worker:
             await worker.finished()
 

@@ -10,7 +10,7 @@ import pytest
 from snakemake.cli import parse_args
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
-from snakemake_executor_plugin_daskmpi.settings import Settings
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

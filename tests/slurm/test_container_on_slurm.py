@@ -15,8 +15,8 @@ import pytest
 from batch_runs import TWO, batch_of, recorded, submit
 from harness import require
 from image import MARKER, TMP, host_folders, make_image, require_ch_run
-from snakemake_executor_plugin_daskmpi.settings import Settings
-from snakemake_executor_plugin_daskmpi.slurm.container import Container
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
+from snakemake_executor_plugin_daskmpi.slurm.script.container import Container
 
 if TYPE_CHECKING:
     from harness import Workflow

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from batch_runs import TWO, batch_of, recorded, submit
 from harness import require, wait_until
-from snakemake_executor_plugin_daskmpi.slurm.step import Step, srun_command
+from snakemake_executor_plugin_daskmpi.slurm.script.srun import Step, srun_command
 
 if TYPE_CHECKING:
     from harness import Workflow

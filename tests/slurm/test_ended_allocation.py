@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from batch_runs import HEAD, batch_of, recorded, submit
 from harness import REFERENCE, describe, require, wait_until
-from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
-from snakemake_executor_plugin_daskmpi.slurm.step import Step, srun_command
+from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
+from snakemake_executor_plugin_daskmpi.slurm.script.srun import Step, srun_command
 
 if TYPE_CHECKING:
     from harness import Workflow
     from runs import SlurmRun
     from slurm_cluster import SlurmCluster
-    from snakemake_executor_plugin_daskmpi.slurm.batch import Batch
+    from snakemake_executor_plugin_daskmpi.slurm.script.batch import Batch
 
 #: Ranks 0 and 1 on n1, two workers on a node each.
 WORKERS = Component("workers", ("",), n_tasks=2, cpus_per_task=5, mem_per_cpu_mb=512)

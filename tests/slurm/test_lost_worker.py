@@ -10,14 +10,14 @@ import pytest
 from batch_runs import HEAD, batch_of, recorded, submit
 from harness import require, wait_until
 from mpis import MPIS, SAMPLED
-from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
-from snakemake_executor_plugin_daskmpi.slurm.step import Step, srun_command
+from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
+from snakemake_executor_plugin_daskmpi.slurm.script.srun import Step, srun_command
 
 if TYPE_CHECKING:
     from harness import Workflow
     from runs import SlurmRun
     from slurm_cluster import SlurmCluster
-    from snakemake_executor_plugin_daskmpi.slurm.batch import Batch
+    from snakemake_executor_plugin_daskmpi.slurm.script.batch import Batch
 
 #: The types of ``srun --mpi`` with which the libraries meet.
 TYPE_OF = {"mpich": "pmi2", "impi": "pmi2", "openmpi": "pmix"}

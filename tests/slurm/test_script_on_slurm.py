@@ -10,7 +10,7 @@ import pytest
 from batch_runs import TWO, batch_of, recorded, submit
 from batches import CASES, NASTY
 from harness import require, wait_until
-from snakemake_executor_plugin_daskmpi.slurm.script import render_script, sbatch_arguments
+from snakemake_executor_plugin_daskmpi.slurm.script.script import render_script, sbatch_arguments
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
-from snakemake_executor_plugin_daskmpi.slurm.batch import Batch
-from snakemake_executor_plugin_daskmpi.slurm.container import Container
-from snakemake_executor_plugin_daskmpi.slurm.step import SURVIVE
+from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
+from snakemake_executor_plugin_daskmpi.slurm.script.batch import Batch
+from snakemake_executor_plugin_daskmpi.slurm.script.container import Container
+from snakemake_executor_plugin_daskmpi.slurm.script.srun import SURVIVE
 
 HEAD = Component("head", (), n_tasks=2, cpus_per_task=1, mem_per_cpu_mb=1024)
 BIG = Component("big", ("", "big"), n_tasks=3, cpus_per_task=4, mem_per_cpu_mb=3072)

@@ -6,8 +6,8 @@ import pytest
 
 from environments import RANKS, SRUN_PMIX
 from snakemake_executor_plugin_daskmpi.errors import WorldError
-from snakemake_executor_plugin_daskmpi.settings import Settings
-from snakemake_executor_plugin_daskmpi.worker.environment import is_rank_variable
+from snakemake_executor_plugin_daskmpi.rank.job_environment import is_rank_variable
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.worker.limits import Share, share_of
 from snakemake_executor_plugin_daskmpi.world import bootstrap
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.worker.cgroup import Cgroup, host_oom_kills, host_used_mb
+from snakemake_executor_plugin_daskmpi.worker.memory.cgroup import Cgroup, host_oom_kills, host_used_mb
 
 if TYPE_CHECKING:
     from pathlib import Path

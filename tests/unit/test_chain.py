@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.slurm import chain, progress, record, succession
+from snakemake_executor_plugin_daskmpi.slurm.submission import chain, next_job, progress, record
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_chain_ends_when_as_many_jobs_are_left_as_there_were(running, done):
 
 def test_a_chain_that_is_cancelled_ends(running):
     progress.write(progress.Progress(done=5, total=10))
-    succession.stop_chain(running)
+    next_job.stop_chain(running)
     with pytest.raises(LaunchError, match="is being cancelled"):
         chain.check_progress(running, 5)
     with pytest.raises(SystemExit):
@@ -53,7 +53,7 @@ def test_a_chain_that_is_cancelled_ends(running):
 
 
 def test_whoever_follows_a_job_finds_the_next_one(running, tmp_path):
-    assert succession.successor_of(running) is None
+    assert next_job.successor_of(running) is None
     following = dataclasses.replace(record.new_record(tmp_path, ["snakemake"]), job_id="8", follows=running.folder)
-    succession.note_successor(following)
-    assert succession.successor_of(running) == following
+    next_job.note_successor(following)
+    assert next_job.successor_of(running) == following

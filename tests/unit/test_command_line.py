@@ -6,19 +6,18 @@ import json
 import subprocess
 import sys
 
-from snakemake_executor_plugin_daskmpi import cli
-from snakemake_executor_plugin_daskmpi.launch import command_line
+from snakemake_executor_plugin_daskmpi import cli, command_line
 
 #: A verb's process that becomes another, which says what it would run again.
 BECOMES = """
 import os, sys
-from snakemake_executor_plugin_daskmpi.launch import command_line
+from snakemake_executor_plugin_daskmpi import command_line
 command_line.stand_for([sys.executable, "-m", "snakemake", "it's all"])
 os.execv(sys.executable, [sys.executable, "-c", sys.argv[1], "--nolock"])
 """
 SAYS = """
 import json
-from snakemake_executor_plugin_daskmpi.launch import command_line
+from snakemake_executor_plugin_daskmpi import command_line
 print(json.dumps(command_line.same_command("--jobs=1")[1:]))
 """
 

@@ -8,8 +8,8 @@ import pytest
 
 from batches import APPTAINER, CH_RUN
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
-from snakemake_executor_plugin_daskmpi.settings import Settings
-from snakemake_executor_plugin_daskmpi.slurm.container import (
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
+from snakemake_executor_plugin_daskmpi.slurm.script.container import (
     Container,
     container_command,
     container_environ,

@@ -7,25 +7,19 @@ import json
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.report import (
+from snakemake_executor_plugin_daskmpi.doctor import (
     doctor,
-    judge,
+    judgement,
     listing,
-    look,
     node_checks,
+    rank_view,
     site_checks,
     world_checks,
 )
-from snakemake_executor_plugin_daskmpi.report.facts import (
-    Facts,
-    MpiFacts,
-    RankFacts,
-    Requirement,
-    WorldFacts,
-)
-from snakemake_executor_plugin_daskmpi.report.probe import MARK, answer_of, write_answer
-from snakemake_executor_plugin_daskmpi.report.verdict import Verdict, worst
-from snakemake_executor_plugin_daskmpi.world.roles import Allocation
+from snakemake_executor_plugin_daskmpi.doctor.facts import Facts, MpiFacts, RankFacts, Requirement, WorldFacts
+from snakemake_executor_plugin_daskmpi.doctor.probe import MARK, answer_of, write_answer
+from snakemake_executor_plugin_daskmpi.doctor.verdict import Verdict, worst
+from snakemake_executor_plugin_daskmpi.rank.roles import Allocation
 
 OK, WARN, FAIL, SKIPPED = Verdict.OK, Verdict.WARN, Verdict.FAIL, Verdict.SKIPPED
 
@@ -87,7 +81,7 @@ FACTS = Facts(
 
 
 def test_a_healthy_hetjob_has_nothing_to_fail_and_the_encryption_to_look_at():
-    checks = judge.checks_of(FACTS)
+    checks = judgement.checks_of(FACTS)
     assert {check.name for check in checks if check.verdict is WARN} == {"encryption"}
     assert worst(checks) is WARN
     assert all(check.remedy for check in checks if check.verdict in (WARN, FAIL)), "each says what to do"
@@ -200,7 +194,7 @@ def test_the_world_says_how_many_workers_its_ranks_give():
 def test_a_world_that_did_not_form_says_why_how_and_what_to_do_and_skips_the_rest():
     error = "MPI sees 1 rank where 5 were started.\n  Seen: srun started 5.\n  Next: srun --mpi=pmi2 …"
     broken = WorldFacts("srun", "srun --mpi=none python", error=error, said="srun: error: n1\nlast words")
-    checks = judge.checks_of(dataclasses.replace(FACTS, world=broken))
+    checks = judgement.checks_of(dataclasses.replace(FACTS, world=broken))
     (check,) = (check for check in checks if check.name == "world")
     assert (check.verdict, check.remedy) == (FAIL, "srun --mpi=pmi2 …")
     assert check.seen.splitlines() == [
@@ -382,7 +376,7 @@ def test_gpus_are_offered_once_and_not_left_idle(two, three, verdict, words):
 
 
 def test_the_text_has_a_line_per_check_aligned_and_remedies_below():
-    checks = judge.checks_of(FACTS)
+    checks = judgement.checks_of(FACTS)
     text = listing.render_text(FACTS, checks)
     lines = text.splitlines()
     assert lines[0] == "snakemake-daskmpi doctor on n1, in Slurm job 81: 5 tasks in 2 components"
@@ -397,14 +391,14 @@ def test_the_text_has_a_line_per_check_aligned_and_remedies_below():
 def test_long_lines_are_wrapped_for_a_terminal_and_what_can_be_typed_is_not():
     requirements = tuple(Requirement(f"package-{n}", ">=1", None, is_met=False) for n in range(12))
     facts = dataclasses.replace(FACTS, requirements=requirements)
-    text = listing.render_text(facts, judge.checks_of(facts), width=100, colour=True)
+    text = listing.render_text(facts, judgement.checks_of(facts), width=100, colour=True)
     assert "\033[1;31mFAIL" in text
     assert "pip install " + " ".join(f"'package-{n}>=1'" for n in range(12)) in text
     assert all(len(line) <= 110 for line in text.splitlines() if "Next" not in line)
 
 
 def test_the_json_has_the_verdicts_and_all_facts():
-    document = json.loads(listing.render_json(FACTS, judge.checks_of(FACTS)))
+    document = json.loads(listing.render_json(FACTS, judgement.checks_of(FACTS)))
     assert document["verdict"] == "warn"
     assert {"name", "verdict", "seen", "remedy"} == set(document["checks"][0])
     assert document["facts"]["world"]["dask_result"] == 5
@@ -436,7 +430,7 @@ def test_the_doctor_forms_its_world_in_the_best_way_there_is(asked, mpi, allocat
 
 
 def test_an_allocation_that_is_too_small_is_refused_before_anything_is_started():
-    from snakemake_executor_plugin_daskmpi.settings import Settings
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
     seen = doctor.world_of(Settings(), MPICH, {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2"})
     check = world_checks.world_check(seen)
@@ -447,7 +441,7 @@ def test_an_allocation_that_is_too_small_is_refused_before_anything_is_started()
 
 def test_scratch_is_judged_by_the_folder_that_is_there_already(tmp_path, monkeypatch):
     monkeypatch.setenv("NODE_DISK", str(tmp_path))
-    seen = look.scratch_space("$NODE_DISK/not/yet")
+    seen = rank_view.scratch_space("$NODE_DISK/not/yet")
     assert seen["scratch"] == f"{tmp_path}/not/yet"
     assert seen["scratch_free_mb"] > 0
     assert seen["scratch_type"]

@@ -10,15 +10,15 @@ import pytest
 
 from environments import RANKS, SRUN_PMIX, hetjob_rank
 from snakemake_executor_plugin_daskmpi.messages import Grant
-from snakemake_executor_plugin_daskmpi.worker.environment import (
+from snakemake_executor_plugin_daskmpi.rank.job_environment import (
     ON_THIS_NODE,
     THREAD_COUNT_NAMES,
     granted_environment,
     is_rank_variable,
     scrub,
 )
-from snakemake_executor_plugin_daskmpi.worker.slurm_programs import FOLDER
-from snakemake_executor_plugin_daskmpi.world.roles import seat_of
+from snakemake_executor_plugin_daskmpi.rank.roles import seat_of
+from snakemake_executor_plugin_daskmpi.rank.slurm_programs import FOLDER
 
 if TYPE_CHECKING:
     from pathlib import Path

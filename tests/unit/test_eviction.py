@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.worker.eviction import Room, Use, condemned
+from snakemake_executor_plugin_daskmpi.worker.memory.eviction import Room, Use, condemned
 
 HOG, HONEST, MODEST = Use(200, 1200), Use(400, 390), Use(300, 350)
 JOBS = {"honest": HONEST, "hog": HOG, "modest": MODEST}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.failure import enough_mb, job_text, text
+from snakemake_executor_plugin_daskmpi.client.job_errors import enough_mb, job_text, text
 from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, OutcomeKind
 
 LOG = Path.cwd() / ".snakemake/daskmpi/run/jobs/align/17-1.log"

@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.worker.footprint import Footprint
+from snakemake_executor_plugin_daskmpi.worker.memory.footprint import Footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ import pytest
 from demands import demand, many, need
 from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Job, Need
 from snakemake_executor_plugin_daskmpi.planning.forecast import SLICES, forecast_of
-from snakemake_executor_plugin_daskmpi.planning.plan import Component, Plan
 from snakemake_executor_plugin_daskmpi.resources import JobResources, Steering
+from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
 
 
 def plan(*components: Component) -> Plan:

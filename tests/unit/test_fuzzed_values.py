@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.placement.placement import Placement
-from snakemake_executor_plugin_daskmpi.planning.walltime import parse_walltime
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources, fits, shrunk
-from snakemake_executor_plugin_daskmpi.settings import BINDINGS, LAUNCHERS, Settings
+from snakemake_executor_plugin_daskmpi.settings.durations import parse_walltime
+from snakemake_executor_plugin_daskmpi.settings.flags import BINDINGS, LAUNCHERS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

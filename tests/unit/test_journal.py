@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.journal import COLUMNS, Journal
+from snakemake_executor_plugin_daskmpi.client.job_table import COLUMNS, Journal
 from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, OutcomeKind
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.launch.launchers import launch, mpiexec_command, mpiexec_of
-from snakemake_executor_plugin_daskmpi.settings import Settings
-from snakemake_executor_plugin_daskmpi.world.roles import LAUNCHED
+from snakemake_executor_plugin_daskmpi.rank.roles import LAUNCHED
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ def test_without_any_mpiexec_the_user_is_told_how_to_get_one(tmp_path):
 def test_this_process_becomes_mpiexec_with_the_same_command_line_after_it_has_let_go(tmp_path):
     program = (
         "from snakemake_executor_plugin_daskmpi.launch.launchers import launch\n"
-        "from snakemake_executor_plugin_daskmpi.settings import Settings\n"
+        "from snakemake_executor_plugin_daskmpi.settings.flags import Settings\n"
         f"settings = Settings(launcher='mpiexec', workers=3, mpiexec='{make_mpiexec(tmp_path)} -v')\n"
         "launch(settings, None, lambda: print('let go'))"
     )

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.leaving import Leaving
+from snakemake_executor_plugin_daskmpi.client.signals import Leaving
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from environments import BATCH_SCRIPT, SRUN_PMIX, hetjob_rank
 from snakemake_executor_plugin_daskmpi.resources import UNLIMITED_DISK_MB
-from snakemake_executor_plugin_daskmpi.settings import Settings
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.worker.limits import (
     Share,
     cores_of,

@@ -13,7 +13,7 @@ import pytest
 
 from runs import wait_until
 from snakemake_executor_plugin_daskmpi.resources import WorkerResources
-from snakemake_executor_plugin_daskmpi.worker.memory import Watch
+from snakemake_executor_plugin_daskmpi.worker.memory.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,10 +10,10 @@ import pytest
 from demands import BIG, GPU, MAIN, SITE, demand, many, need
 from snakemake_executor_plugin_daskmpi.errors import LaunchError, SettingsError
 from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Job, Need
-from snakemake_executor_plugin_daskmpi.planning.plan import Component
 from snakemake_executor_plugin_daskmpi.planning.planner import plan_of
 from snakemake_executor_plugin_daskmpi.resources import JobResources, Steering
-from snakemake_executor_plugin_daskmpi.settings import Settings
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
+from snakemake_executor_plugin_daskmpi.slurm.plan import Component
 from snakemake_executor_plugin_daskmpi.slurm.site import NodeType, Partition, Site
 
 WHOLE = Site("whole", "22.05.8", (replace(MAIN, whole_nodes=True),))

@@ -8,8 +8,8 @@ import pytest
 
 from environments import SRUN_PMIX
 from snakemake_executor_plugin_daskmpi.errors import WorldError
+from snakemake_executor_plugin_daskmpi.mpi.pmi import check, find_library, needed_environment
 from snakemake_executor_plugin_daskmpi.world.meeting import check_order
-from snakemake_executor_plugin_daskmpi.world.pmi import check, find_library, needed_environment
 
 if TYPE_CHECKING:
     from pathlib import Path

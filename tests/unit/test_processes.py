@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.world import processes
+from snakemake_executor_plugin_daskmpi.rank import processes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def test_a_signal_to_a_process_that_leads_no_group_reaches_it_alone():
 def test_a_process_ends_with_its_parent_however_that_dies():
     program = (
         "import os, signal, time\n"
-        "from snakemake_executor_plugin_daskmpi.world import processes\n"
+        "from snakemake_executor_plugin_daskmpi.rank import processes\n"
         "if os.fork() == 0:\n"
         "    processes.end_with_parent(signal.SIGKILL)\n"
         "    print('ready', flush=True)\n"
@@ -64,7 +64,7 @@ def test_a_process_ends_with_its_parent_however_that_dies():
 def test_nothing_outlives_what_started_it_if_its_descendants_are_killed():
     program = (
         "import signal, subprocess\n"
-        "from snakemake_executor_plugin_daskmpi.world import processes\n"
+        "from snakemake_executor_plugin_daskmpi.rank import processes\n"
         "processes.adopt_orphans()\n"
         "kept = subprocess.Popen(['sleep', '60'])\n"
         # A child that leaves its session, and one whose parent ends at once.
@@ -83,7 +83,7 @@ def test_nothing_outlives_what_started_it_if_its_descendants_are_killed():
 def test_a_program_that_is_ended_has_time_to_clean_up(tmp_path: Path):
     program = (
         "import signal, subprocess\n"
-        "from snakemake_executor_plugin_daskmpi.world import processes\n"
+        "from snakemake_executor_plugin_daskmpi.rank import processes\n"
         f"script = \"trap 'sleep 0.1; touch {tmp_path}/cleaned; exit' TERM; echo ready; sleep 60 & wait\"\n"
         "with subprocess.Popen(['sh', '-c', script], stdout=subprocess.PIPE) as family:\n"
         "    family.stdout.read(6)\n"
@@ -96,7 +96,7 @@ def test_a_program_that_is_ended_has_time_to_clean_up(tmp_path: Path):
 def test_a_program_that_does_not_end_is_not_waited_for_longer_than_its_grace():
     program = (
         "import signal, subprocess\n"
-        "from snakemake_executor_plugin_daskmpi.world import processes\n"
+        "from snakemake_executor_plugin_daskmpi.rank import processes\n"
         "script = \"trap '' TERM; echo ready; exec sleep 60\"\n"
         "family = subprocess.Popen(['sh', '-c', script], stdout=subprocess.PIPE)\n"
         "family.stdout.read(6)\n"

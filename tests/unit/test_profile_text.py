@@ -8,8 +8,8 @@ import re
 import pytest
 import yaml
 
-from snakemake_executor_plugin_daskmpi.settings import Settings
-from snakemake_executor_plugin_daskmpi.slurm.profile import render_profile
+from snakemake_executor_plugin_daskmpi.profile.profile import render_profile
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.slurm.site import NodeType, Partition, Site
 from snakemake_executor_plugin_daskmpi.slurm.surroundings import Surroundings
 

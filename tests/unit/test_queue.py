@@ -6,8 +6,8 @@ import datetime as dt
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.slurm import queue, reasons
-from snakemake_executor_plugin_daskmpi.slurm.queue import End, QueuedJob
+from snakemake_executor_plugin_daskmpi.slurm.submission import queue, reasons
+from snakemake_executor_plugin_daskmpi.slurm.submission.queue import End, QueuedJob
 
 # As Slurm 22.05.8 prints it: the components of a hetjob in any order.
 HETJOB = (

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 #: Logging and stdout are a process's own, so each test takes a process.
 PROGRAM = """
 import logging, os, sys, warnings
-from snakemake_executor_plugin_daskmpi.world import rank_log, roles
+from snakemake_executor_plugin_daskmpi.rank import rank_log, roles
 
 dask = logging.getLogger("distributed.worker")
 dask.addHandler(logging.StreamHandler())
 name, role, *folders = sys.argv[1:]
 rank_log.quiet(name, roles.Role(role))
 dask.info("before the run")
-logging.getLogger("snakemake_executor_plugin_daskmpi.pool").warning("ours")
+logging.getLogger("snakemake_executor_plugin_daskmpi.client.pool").warning("ours")
 logging.getLogger("snakemake").warning("to the terminal")
 for folder in folders:
     rank_log.open_rank_log(folder)

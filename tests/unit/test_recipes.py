@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from snakemake_executor_plugin_daskmpi.slurm.recipes import RECIPES, data_text
+from snakemake_executor_plugin_daskmpi.profile.recipes import RECIPES, data_text
 
 if TYPE_CHECKING:
     from pathlib import Path

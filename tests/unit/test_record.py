@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.slurm import record
+from snakemake_executor_plugin_daskmpi.slurm.submission import record
 
 HOSTILE = "a 'b' \"c\"\nd"
 

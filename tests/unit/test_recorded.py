@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.warm.recorded import NotRecordableError, Parameter, open_text, record
+from snakemake_executor_plugin_daskmpi.snakemake_internals.recorded import (
+    NotRecordableError,
+    Parameter,
+    open_text,
+    record,
+)
 
 if TYPE_CHECKING:
     import types

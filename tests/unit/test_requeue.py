@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi import requeue
+from snakemake_executor_plugin_daskmpi.client import requeue
 
 FIRST = {"SLURM_JOB_ID": "7"}
 SECOND = {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "1"}

@@ -15,7 +15,7 @@ from environments import (
     SRUN_PMIX,
     hetjob_rank,
 )
-from snakemake_executor_plugin_daskmpi.world.roles import Role, Seat, hosts_of, own_component, seat_of, slurm_value
+from snakemake_executor_plugin_daskmpi.rank.roles import Role, Seat, hosts_of, own_component, seat_of, slurm_value
 
 
 @pytest.mark.parametrize(

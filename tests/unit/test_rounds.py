@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.rounds import hold_another, lighten
+from snakemake_executor_plugin_daskmpi.snakemake_internals.rounds import hold_another, lighten
 
 
 def workflow(max_jobs: int = 100, timespan: int = 1, nodes: int = sys.maxsize, subsample: int | None = None) -> Any:

@@ -17,10 +17,10 @@ import pytest
 
 from batches import ALIKE, BIG, CASES, HEAD, HET, NASTY, PLAIN, TWO
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
-from snakemake_executor_plugin_daskmpi.planning.plan import Plan
-from snakemake_executor_plugin_daskmpi.settings import Settings
-from snakemake_executor_plugin_daskmpi.slurm.batch import Batch
-from snakemake_executor_plugin_daskmpi.slurm.script import command_lines, render_script, sbatch_arguments
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
+from snakemake_executor_plugin_daskmpi.slurm.plan import Plan
+from snakemake_executor_plugin_daskmpi.slurm.script.batch import Batch
+from snakemake_executor_plugin_daskmpi.slurm.script.script import command_lines, render_script, sbatch_arguments
 
 GOLDEN = Path(__file__).parent / "golden"
 

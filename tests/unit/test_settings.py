@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from snakemake_interface_executor_plugins.registry.plugin import Plugin
 
-from snakemake_executor_plugin_daskmpi import Executor, common_settings, settings
+from snakemake_executor_plugin_daskmpi import Executor, common_settings
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
-from snakemake_executor_plugin_daskmpi.settings import BINDINGS, LAUNCHERS, MEMORY_POLICIES, Settings
+from snakemake_executor_plugin_daskmpi.settings import flags
+from snakemake_executor_plugin_daskmpi.settings.flags import BINDINGS, LAUNCHERS, MEMORY_POLICIES, Settings
 
 FIELDS = dataclasses.fields(Settings)
 
@@ -33,7 +34,7 @@ def parsed(*command_line: str) -> Settings:
 
 
 def test_the_source_keeps_its_annotations_as_types():
-    tree = ast.parse(Path(settings.__file__).read_text())
+    tree = ast.parse(Path(flags.__file__).read_text())
     assert "__future__" not in {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.slurm.step import Step, program_for_srun, srun_command, srun_environ
+from snakemake_executor_plugin_daskmpi.slurm.script.srun import Step, program_for_srun, srun_command, srun_environ
 
 SURVIVE = ["--kill-on-bad-exit=0", "--wait=0", "--no-kill"]
 

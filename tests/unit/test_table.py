@@ -6,7 +6,7 @@ from demands import SITE, demand, many
 from snakemake_executor_plugin_daskmpi.planning.forecast import forecast_of
 from snakemake_executor_plugin_daskmpi.planning.planner import plan_of
 from snakemake_executor_plugin_daskmpi.planning.table import render_plan
-from snakemake_executor_plugin_daskmpi.settings import Settings
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 PRINTED = """\
 Jobs: 7 for workers, 0 local

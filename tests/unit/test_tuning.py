@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from snakemake_executor_plugin_daskmpi.rank.dask_config import DASK_CONFIG, worker_options
 from snakemake_executor_plugin_daskmpi.resources import WorkerResources
-from snakemake_executor_plugin_daskmpi.world.tuning import DASK_CONFIG, worker_options
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +52,15 @@ def test_a_users_configuration_is_forgotten_and_then_given_back():
         pool = object()
         dask.config.set({"mine": 1, "pool": pool, "distributed.worker.lifetime.duration": "3s"})
         before = dask.config.merge(dask.config.config)
-        from snakemake_executor_plugin_daskmpi.world import tuning
+        from snakemake_executor_plugin_daskmpi.rank import dask_config
 
-        tuning.apply_dask_config()
-        tuning.apply_dask_config()
+        dask_config.apply_dask_config()
+        dask_config.apply_dask_config()
         assert dask.config.get("distributed.worker.lifetime.duration") is None
         assert dask.config.get("distributed.scheduler.allowed-failures") == 0
         assert dask.config.get("mine", None) is None
         dask.config.set(scheduler_address="tls://ours")
-        tuning.give_back_dask_config()
+        dask_config.give_back_dask_config()
         after = dask.config.config
         assert all(after[name] == value for name, value in before.items() if name != "distributed")
         assert after["pool"] is pool

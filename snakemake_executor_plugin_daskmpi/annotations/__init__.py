@@ -1,0 +1,1 @@
+"""What the resources of rules say of cores, memory and GPUs."""

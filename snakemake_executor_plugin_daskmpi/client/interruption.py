@@ -1,0 +1,71 @@
+"""A KeyboardInterrupt that arrives where Snakemake minds it.
+
+Runs on: rank 1, in Snakemake's main thread.
+
+Raised wherever the main thread happens to be, it may be lost: Python only prints what is raised in a finalizer, and
+Snakemake drops it while it logs, or runs a function of the Snakefile. And raised inside of Snakemake's event loop, it
+leaves a record of a finished job half-written, and comes up again with a traceback when the loop runs the next time.
+So it waits for the loop, and comes again until the executor has been told to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import signal
+import time
+
+#: Seconds that an event loop has until it is interrupted nonetheless: it may wait for files.
+_PATIENCE_S = 2.0
+#: Seconds between two looks at whether the loop runs still.
+_LOOK_S = 0.02
+#: Seconds after which it comes again, and how often it does.
+_AGAIN_S, _TIMES = 1.0, 5
+
+
+class Interruption:
+    """One KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        self._arrived = False
+        self._times = 0
+        self._begun = 0.0
+
+    def come(self) -> None:
+        """Raise KeyboardInterrupt, now or soon, and again until it has arrived. For a signal's handler."""
+        self._begun = time.monotonic()
+        # Python gives signals back to the kernel before a process ends, and an alarm would kill it then.
+        atexit.register(self.arrive)
+        signal.signal(signal.SIGALRM, lambda *_: self._come())
+        self._come()
+
+    def mind(self) -> None:
+        """Raise it if it has come and was lost. For a place where it will arrive."""
+        if self._times and not self._arrived:
+            raise KeyboardInterrupt
+
+    def arrive(self) -> None:
+        """Stop coming: it has arrived, or it is too late for it."""
+        self._arrived = True
+        if self._begun:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _come(self) -> None:
+        if self._arrived and self._times:
+            return
+        if _loop_runs() and time.monotonic() - self._begun < _PATIENCE_S:
+            signal.setitimer(signal.ITIMER_REAL, _LOOK_S)
+            return
+        self._times += 1
+        if self._times < _TIMES:
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        raise KeyboardInterrupt
+
+
+def _loop_runs() -> bool:
+    """Say whether this thread is inside of an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

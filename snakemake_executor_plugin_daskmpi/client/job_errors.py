@@ -1,0 +1,78 @@
+"""What the user reads of a job that did not succeed. Pure.
+
+Runs on: rank 1.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+from snakemake_executor_plugin_daskmpi.errors import printable, three_part_message
+from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, OutcomeKind, exit_text
+
+#: Arbitrary; what a job takes varies from run to run.
+_HEAD_ROOM_PERCENT = 110
+
+
+def job_text(job: Any) -> str:
+    """Return a job as messages call it: rule, job id, wildcards."""
+    if job.is_group():
+        return f"group {job.groupid} ({', '.join(sorted(j.rule.name for j in job.jobs))})"
+    wildcards = ", ".join(f"{name}={value}" for name, value in job.wildcards_dict.items())
+    return f"rule {job.rule.name} (jobid {job.jobid}{', ' if wildcards else ''}{wildcards})"
+
+
+def text(outcome: JobOutcome, job: Any, spec: JobSpec) -> str:
+    """Return why a job failed: what happened, what was seen, what to do next."""
+    where = f" on worker {outcome.worker} ({outcome.host})" if outcome.worker else ""
+    happened = f"{_capitalized(spec.name)} {_verb(outcome)}{where}"
+    if not outcome.worker:
+        return printable(f"{_capitalized(spec.name)} was refused: {outcome.reason}")
+    happened += f": {outcome.reason}." if outcome.reason else f" with {exit_text(outcome.exit_code, outcome.signal)}."
+    log = os.path.relpath(outcome.log or spec.log)
+    indented = "\n".join(f"    | {line}" for line in outcome.log_tail.splitlines())
+    seen = f"the end of {log}:\n{indented}" if outcome.log_tail else f"it wrote nothing to {log}."
+    return three_part_message(happened, seen=seen, next_step=_next_step(outcome, job))
+
+
+def _verb(outcome: JobOutcome) -> str:
+    return {
+        OutcomeKind.LOST: "was lost",
+        OutcomeKind.OUT_OF_MEMORY: "ran out of memory",
+        OutcomeKind.TIMED_OUT: "ran out of time",
+    }.get(outcome.kind, "failed")
+
+
+def _next_step(outcome: JobOutcome, job: Any) -> str:
+    if outcome.kind is OutcomeKind.OUT_OF_MEMORY:
+        mem_mb = enough_mb(outcome)
+        return (
+            f"resources: mem_mb=lambda wildcards, attempt: {mem_mb} * attempt; with --retries 1, jobs that need more "
+            f"get {2 * mem_mb} in their second attempt."
+        )
+    if outcome.kind is OutcomeKind.LOST:
+        return "look at the log of that rank beside the jobs' logs; --retries 1 runs such jobs again."
+    if outcome.next_step:
+        return outcome.next_step
+    if outcome.signal == 9:  # noqa: PLR2004 - SIGKILL
+        asked = job.resources.get("mem_mb", 0)
+        return f"if the kernel killed it for its memory, raise the rule's mem_mb (it asked for {asked})."
+    return "see the lines above; --show-failed-logs prints whole logs, --retries N runs failed jobs again."
+
+
+def enough_mb(outcome: JobOutcome) -> int:
+    """Return what a job that ran out of memory may ask for the next time, in MB.
+
+    A tenth more than it was seen to take, in hundreds; that is a lower bound, since it was ended before it had all.
+
+    >>> enough_mb(JobOutcome("1", OutcomeKind.OUT_OF_MEMORY, requested_mb=1000, peak_rss_mb=4100, peak_pss_mb=3850))
+    4300
+    """
+    seen = max(outcome.peak_pss_mb or outcome.peak_rss_mb, outcome.requested_mb)
+    return max(100, math.ceil(seen * _HEAD_ROOM_PERCENT / 10_000) * 100)
+
+
+def _capitalized(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

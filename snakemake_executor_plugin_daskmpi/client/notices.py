@@ -1,0 +1,68 @@
+"""What a run says of its jobs' resources: each thing once, however many jobs it is true of.
+
+Runs on: rank 1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_daskmpi.resources import JobResources, foreign_resources, shortfalls
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
+
+    from snakemake_executor_plugin_daskmpi.resources import WorkerResources
+
+_FLAGS = {"threads": "--daskmpi-cores", "mem_mb": "--daskmpi-mem-mb", "gpu": "--daskmpi-gpus"}
+
+
+class Notes:
+    """Lines for the user."""
+
+    def __init__(self, logger: LoggerExecutorInterface) -> None:
+        self._logger = logger
+        self._said: set[str] = set()
+
+    def is_new(self, what: str) -> bool:
+        """Say whether something was not said before, and take it for said from now on."""
+        known = what in self._said
+        self._said.add(what)
+        return not known
+
+    def warn_once(self, text: str) -> None:
+        """Say something that jobs, or workers, may say many times."""
+        if self.is_new(text):
+            self._logger.warning(f"daskmpi: {text}")
+
+    def oversized(self, name: str, floor: JobResources, offers: Sequence[WorkerResources]) -> None:
+        """Say of a job that it asks for more of a resource than we could guess that there is."""
+        short = [shortfalls(floor, offer) for offer in offers]
+        if not short or not all(short) or not all(offer.guessed for offer in offers):
+            return
+        for resource, asked, offered in min(short, key=len):
+            if resource in offers[0].guessed and self.is_new(resource):
+                found = f"and the largest worker was found to have {offered}; such jobs get all of that"
+                flag = f"{_FLAGS[resource]} sets what there is"
+                self._logger.info(f"daskmpi: {name} asks for {resource}={asked}, {found}. {flag}.")
+
+    def foreign(self, asked: Mapping[str, object], *, steered: bool) -> None:
+        """Say of resources that they do nothing here.
+
+        Parameters
+        ----------
+        asked
+            A job's resources.
+        steered
+            Whether ``--daskmpi-components`` names components.
+        """
+        for name, part in foreign_resources(asked, steered=steered).items():
+            what = f"{part} in resource {name}" if part else f"resource {name}"
+            if self.is_new(what):
+                self._logger.info(f"daskmpi: {what} steers other executors and has no effect here.")
+        own = "daskmpi_component"
+        if own in asked and not steered and self.is_new(own):
+            why = "--daskmpi-components names no components"
+            self._logger.info(f"daskmpi: resource {own} has no effect here: {why}.")

@@ -1,0 +1,1 @@
+"""Which MPI library there is, and what it speaks."""

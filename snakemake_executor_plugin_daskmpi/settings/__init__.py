@@ -1,0 +1,1 @@
+"""The ``--daskmpi-*`` flags, and how their values are read."""

@@ -1,0 +1,1 @@
+"""A batch script that is submitted, followed and continued."""

@@ -1,0 +1,1 @@
+"""All that we use of Snakemake beyond its interface for plugins."""

@@ -1,0 +1,1 @@
+"""The watch over the memory of a worker's jobs."""
