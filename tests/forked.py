@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import runpy
+import subprocess
 import sys
 from multiprocessing import forkserver
 from pathlib import Path
@@ -24,6 +25,22 @@ _CONTEXT.set_forkserver_preload(
 
 def snakemake(arguments: list[str], folder: Path, environ: dict[str, str], log: Path, timeout_s: float = 270.0) -> int:
     """Run ``python -m snakemake`` in a folder and return its exit code."""
+    if "PYTHONPATH" in environ:
+        # It may add plugins, and they are found when Snakemake starts.
+        with log.open("ab") as output:
+            command = [sys.executable, "-m", "snakemake", *arguments]
+            null = subprocess.DEVNULL
+            return subprocess.run(
+                command,
+                cwd=folder,
+                env=environ,
+                stdin=null,
+                stdout=output,
+                stderr=output,
+                timeout=timeout_s,
+                check=False,
+            ).returncode
+    environ = {**environ, "PWD": str(folder)}
     with mock.patch.dict(os.environ, {"PYTHONPATH": _FOLDER}):
         forkserver.ensure_running()
     process = _CONTEXT.Process(target=_be_snakemake, args=(arguments, str(folder), environ, str(log)))
@@ -39,7 +56,6 @@ def _be_snakemake(arguments: list[str], folder: str, environ: dict[str, str], lo
     os.environ.clear()
     os.environ.update(environ)
     sys.path[:] = [entry for entry in sys.path if entry != _FOLDER]
-    sys.path[:0] = filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for descriptor, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output), (2, output)):
         os.dup2(source, descriptor)

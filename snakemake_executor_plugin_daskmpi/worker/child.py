@@ -29,6 +29,7 @@ from snakemake_executor_plugin_daskmpi.messages import PYTHON_VARIABLE
 from snakemake_executor_plugin_daskmpi.rank import processes
 from snakemake_executor_plugin_daskmpi.snakemake_internals import workflows
 from snakemake_executor_plugin_daskmpi.warm import body
+from snakemake_executor_plugin_daskmpi.worker import finalizers
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -140,6 +141,31 @@ def _end_programs(number: int, _frame: object) -> NoReturn:
     raise SystemExit(128 + number)  # not reached
 
 
+#: The process of a body in Python, and whether it was told to end.
+_own_pid, _terminated = 0, False
+
+
+def _end_in_order_on_sigterm() -> None:
+    """Handle SIGTERM as a body in Python does."""
+    global _own_pid  # noqa: PLW0603 - one process runs one such body
+    _own_pid = os.getpid()
+    signal.signal(signal.SIGTERM, _let_end)
+
+
+def _let_end(number: int, _frame: object) -> None:
+    """On SIGTERM to a body in Python: pass it on to its programs, and let it end in order, but as a failed one.
+
+    So does Snakemake's own process for such a body. Whoever wants it to end soon sends SIGKILL after a grace. Forks of
+    it, those of multiprocessing for instance, end at once.
+    """
+    if os.getpid() != _own_pid:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    global _terminated  # noqa: PLW0603 - one process has one end
+    _terminated = True
+    processes.send_to_programs(number)
+
+
 def _take_on(spec: JobSpec, grant: Grant, cores: set[int]) -> None:
     """Give this process a job's log, environment and cores."""
     Path(spec.log).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -166,6 +192,8 @@ def _outcome_of(warmth: Warmth, spec: JobSpec, grant: Grant) -> dict[str, Any]:
                 workflow = warmth.parsed()
             if workflow not in (warmth.bare, warmth.shared):
                 at_the_end.callback(_tear_down, workflow)
+            if spec.needs_parse:
+                _end_in_order_on_sigterm()
             body.run(workflow, spec.body, report, grant.mpi)
     except body.UnpackableError as error:
         report["obstacle"] = f"a job could not be rebuilt on the worker: {error}"
@@ -181,7 +209,7 @@ def _outcome_of(warmth: Warmth, spec: JobSpec, grant: Grant) -> dict[str, Any]:
             report["reason"] = f"{error_text(error)} (its log takes no more: {error_text(unwritable)})"
     else:
         report["failed"] = False
-    return report
+    return report | ({"failed": True, "signal": signal.SIGTERM} if _terminated else {})
 
 
 def _tear_down(workflow: Any) -> None:
@@ -218,6 +246,7 @@ def _end_as_python(code: int, inborn: frozenset[str]) -> NoReturn:
         # What Py_FinalizeEx does itself, while all modules can still be imported.
         threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001
         atexit._run_exitfuncs()  # noqa: SLF001 - as above
+        finalizers.call_finalizers()
     except BaseException:  # noqa: BLE001 - as Python itself: said, and no reason to skip the rest
         print_error()
     flush()

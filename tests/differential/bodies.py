@@ -68,7 +68,7 @@ RUNS = [
     Body(
         "daemon_thread",
         "run",
-        "import threading\nthreading.Thread(target=late, args=('@JOB@', 'never', 40), daemon=True).start()",
+        "import threading\nthreading.Thread(target=late, args=('@JOB@', 'never', 400), daemon=True).start()",
     ),
     Body("atexit", "run", 'atexit.register(side, "@JOB@", "atexit")\natexit.register(late, "@JOB@", "first", 0.2)'),
     Body(
@@ -137,8 +137,8 @@ node.me = node
     Body(
         "daemon_process",
         "run",
-        "import multiprocessing\n"
-        "multiprocessing.Process(target=late, args=('@JOB@', 'never', 40), daemon=True).start()",
+        "import multiprocessing\nimport time\n"
+        "multiprocessing.Process(target=time.sleep, args=(3,), daemon=True).start()",
     ),
     Body("shell", "run", 'shell("echo {rule} {output} {ROOT} | wc -w >> {output[0]}")'),
     Body(
@@ -284,7 +284,8 @@ facts.append([os.environ.get(name) for name in ("LANG", "HOME", "PYTHONPATH", "S
     Body(
         "second_try",
         "run",
-        "if resources.attempted < 2:\n    raise ValueError('@JOB@ fails once')",
+        # Before it looks at anything: a second try within the process of the first would find another state.
+        before="if resources.attempted < 2:\n    raise ValueError('@JOB@ fails once')",
         directives=("retries: 1", "resources: attempted=lambda wildcards, attempt: attempt"),
     ),
 ]

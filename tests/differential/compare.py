@@ -46,7 +46,9 @@ DIFFERENCES = {
     "less is left in TMPDIR, and the command is formatted with rank 1's state",
     "sys.exit() in run": "the local executor waits for ever for such a body; here its exit code is that of the job",
     "os.chdir() in run": "the local executor then looks for the outputs elsewhere, and the job fails; here it does not",
-    "retries of run": "the local executor's process for such a body tries it again, too, so that it runs more often",
+    "retries of run": "the local executor's process for such a body, or for a shadow job, tries it again, too: it runs "
+    "more often, and a second try finds the state that the first one has left",
+    "daemons of multiprocessing": "the local executor's process cannot end them, and waits; here they are ended",
     "functions": "how often functions of params and resources are called",
     "asyncio.run() in run": "an error under the local executor, whose bodies run in an event loop",
     "output of bodies": "the local executor's goes to the terminal; here to the terminal or to the job's own log",

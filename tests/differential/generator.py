@@ -399,7 +399,7 @@ class _Maker:
             # Of the members of a group, Snakemake wants the same words.
             word = "" if self.has_groups else ", word='x'"
             lines.append(f"resources: mem_mb=lambda wildcards, attempt: 50 * attempt{word}")
-        may_retry = job.body.fails and job.body.kind != "run" and not job.has("retries")
+        may_retry = job.body.fails and job.body.kind != "run" and not job.shadow and not job.has("retries")
         if may_retry and self.rng.random() < 2 * _SELDOM:
             lines.append("retries: 1")
         may_join = self.has_groups and job.body.kind in ("run", "shell") and not job.has("retries")
@@ -410,8 +410,8 @@ class _Maker:
     def _shadow(self, body: Body) -> str:
         if body.kind not in ("run", "shell") or not body.whole or self.rng.random() > _SELDOM:
             return ""
-        # Logs of a shadow are links, and what is written there later is lost.
-        if any(line.startswith("log") for line in body.directives):
+        # Logs of a shadow are links, and what is written there later is lost. Retries: see compare.DIFFERENCES.
+        if any(line.startswith(("log", "retries")) for line in body.directives):
             return ""
         return self.rng.choice(["minimal", "shallow", "full", "copy-minimal"])
 

@@ -254,6 +254,8 @@ import subprocess
 PROGRAM = subprocess.Popen(["cat", "-n"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
 """,
         'PROGRAM.stdin.write("@JOB@\\n")\nPROGRAM.stdin.close()\n' + _tell("program", "{PROGRAM.stdout.read()!r}"),
+        # A pool that is forked after it holds the other end of its pipe.
+        excludes=("process_pool", "process_pool_executor"),
     ),
     # -- the process ---------------------------------------------------------------------------
     State(
