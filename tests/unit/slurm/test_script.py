@@ -1,7 +1,7 @@
 """Batch scripts, compared whole with files that people have read: ``golden/*.sl``.
 
-After a change that is meant to change scripts, ``DASKMPI_RENEW_GOLDEN=1 pytest tests/unit/test_script.py`` writes the
-files anew, and fails, so that nobody does it unawares; ``git diff tests/unit/golden`` is then there to be read.
+After a change that is meant to change scripts, ``DASKMPI_RENEW_GOLDEN=1 pytest tests/unit/slurm/test_script.py`` writes
+the files anew, and fails, so that nobody does it unawares; ``git diff tests/unit/slurm/golden`` is there to be read.
 """
 
 from __future__ import annotations
