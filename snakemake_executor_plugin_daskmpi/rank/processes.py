@@ -77,18 +77,12 @@ def end_session(number: int, grace_s: float) -> None:
     For a process that leads its session and ends next itself: it takes the exit codes of its children. Children that
     have left the session, as daemons have, are left alone.
     """
-    deadline = time.monotonic() + grace_s
-    send_to_programs(number)
-    while has_children(in_session=os.getpid()) and time.monotonic() < deadline:
-        time.sleep(0.002)
-
-
-def send_to_programs(number: int) -> None:
-    """Send a signal to all descendants of this process, which leads its session, but to what has left that."""
-    sid = os.getpid()
+    sid, deadline = os.getpid(), time.monotonic() + grace_s
     for child in _children_of(sid):
         for pid in (child, *descendants_of(child)) if session_of(child) == sid else ():
             send(pid, number)
+    while has_children(in_session=sid) and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 def has_children(in_session: int | None = None) -> bool:

@@ -153,17 +153,16 @@ def _end_in_order_on_sigterm() -> None:
 
 
 def _let_end(number: int, _frame: object) -> None:
-    """On SIGTERM to a body in Python: pass it on to its programs, and let it end in order, but as a failed one.
+    """On SIGTERM to a body in Python: let it end in order, but as a failed one.
 
-    So does Snakemake's own process for such a body. Whoever wants it to end soon sends SIGKILL after a grace. Forks of
-    it, those of multiprocessing for instance, end at once.
+    So does Snakemake's own process for such a body. Whoever wants it to end soon sends SIGTERM to its programs, too,
+    and SIGKILL after a grace. Forks of it, those of multiprocessing for instance, end at once.
     """
     if os.getpid() != _own_pid:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     global _terminated  # noqa: PLW0603 - one process has one end
     _terminated = True
-    processes.send_to_programs(number)
 
 
 def _take_on(spec: JobSpec, grant: Grant, cores: set[int]) -> None:

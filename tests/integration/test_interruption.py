@@ -8,7 +8,7 @@ import sys
 #: Handlers and timers are a process's own, so each test takes a process.
 PROGRAM = """
 import asyncio, os, signal, sys, time
-from snakemake_executor_plugin_daskmpi.interruption import Interruption
+from snakemake_executor_plugin_daskmpi.client.interruption import Interruption
 
 interruption = Interruption()
 signal.signal(signal.SIGINT, lambda *_: interruption.come())

@@ -109,7 +109,7 @@ def ports_of(workflow: Workflow) -> set[int]:
     listening: set[int] = set()
     for process in workflow.processes():
         with contextlib.suppress(psutil.Error):  # programs of jobs come and go
-            connections = process.net_connections("tcp") if "python" in process.name() else []
+            connections = process.net_connections("tcp") if "python" in process.exe() else []
             listening |= {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN}
     return listening
 
