@@ -339,7 +339,7 @@ import only_in_a_body
 import beside
 
 at_the_top.COUNT.append(1)
-facts.append(f"sys_path: {sys.path[0]} {at_the_top.COUNT} {only_in_a_body.VALUE} {beside.VALUE}")
+facts.append(f"sys_path: {os.path.relpath(sys.path[0], ROOT)} {at_the_top.COUNT} {only_in_a_body.VALUE} {beside.VALUE}")
 """,
         _ECHO.format("sys_path", "{at_the_top.COUNT}"),
         files={"lib/at_the_top.py": "COUNT = []\n", "lib/only_in_a_body.py": "VALUE = 1\n", "beside.py": "VALUE = 2\n"},
