@@ -128,7 +128,9 @@ class Side:
                 "DIFFERENTIAL_POP": "from outside",
                 "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             }
-            mine = ["--cores", "2"] if self.launcher == REFERENCE else ["--daskmpi-cores", "2"]
+            mine = (
+                ["--cores", "2"] if self.launcher == REFERENCE else ["--daskmpi-cores", "2", "--daskmpi-linger", "20"]
+            )
             self.run = self.workflow.start(*self.plan.arguments, *mine, launcher=self.launcher, env=env)
             try:
                 self.code = self.run.wait()
