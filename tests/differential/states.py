@@ -291,13 +291,12 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         "signal_handler",
         """
 import signal
+import time
 
 CAUGHT = []
 signal.signal(signal.SIGUSR1, lambda number, frame: CAUGHT.append(number))
 """,
         """
-import time
-
 os.kill(os.getpid(), signal.SIGUSR1)
 for _ in range(100):
     if CAUGHT:
