@@ -4,38 +4,34 @@ Snakemake's contract with an executor plugin is the three names at the end of th
 
 Reading map: *where does this run?*, then *what crosses?*
 
-===============  =============================================================================
-``settings``     the ``--daskmpi-*`` flags; ``slurm_settings`` those of a Slurm job, ``choice``
-``executor``     rank 1: hands ready jobs to the pool, reports outcomes
-``specs``        rank 1: what a worker gets of a job; ``spawning`` the command of one that is not warm,
-                 ``group_needs`` what a group is content with
-``pool``         rank 1: the Dask client behind few verbs; ``link`` is its connection,
-                 ``dispatch`` queues, places and starts, ``pooled_job`` is what it knows of a job,
-                 ``roll_call`` waits for the workers, ``markers`` marks outputs that are being made
-``placement/``   rank 1: which job goes to which worker now; pure
-``failure``      rank 1: what the user reads of a failed job; pure
-``journal``      rank 1: ``jobs.tsv``, a line for each job that has ended; ``notes`` what is said once
-``leaving``      rank 1: what signals ask of a run, ``interruption`` gets it through to Snakemake; ``deadline``,
-                 ``time_left`` when the allocation ends; ``comebacks`` which lost workers return;
-                 ``drain`` a run that ends before its workflow, ``exit_code``, ``last_round``
-``requeue``      rank 1, and a batch script: what an earlier life of the same Slurm job left
-``rounds``       rank 1: fewer scheduling rounds of Snakemake's own
-``warm/``        both ends of a warm body: ``recorded`` the call that it is, ``workflows`` the parse that it needs,
-                 ``evaluated`` what rank 1 sends of a job, ``rebuilt`` what becomes of that; with ``rounds``, all
-                 that knows Snakemake's internals
-``inherited``    what a job inherits from Snakemake's own process; ``apart`` our imports and the user's
-``messages``     everything that crosses between rank 1 and the workers
-``resources``    what a job asks for, what a worker offers; ``annotations``, ``sbatch_options`` read what rules say
-``errors``       what we raise
-``world/``       every rank: who am I, and how do we become one world; ``prefork`` saves a local one its starts
-``worker/``      ranks >= 2: runner, group, forkserver, child, environment, limits; ``warmth`` is what a child is born
-                 with, ``lingering`` what it leaves; ``memory`` is the watch over the jobs' memory, with
-                 ``footprint``, ``cgroup``, ``eviction``; ``slurm_programs`` are ``srun`` and its like for jobs
-``launch/``      outside a world: how to get one, with the same command line
-``planning/``    the login node: which Slurm job the jobs of a DAG call for; pure
-``slurm/``       the login node: what the site offers, the batch script, submitting, following
-``cli``          the program ``snakemake-daskmpi``; ``report/`` is its doctor
-===============  =============================================================================
+=======================  =====================================================================
+``errors``               what we raise
+``annotations/``         what rules say of cores, memory and GPUs, in Slurm's words too; read by ``resources``
+``resources``            what a job asks for, what a worker offers
+``messages``             everything that crosses between rank 1 and the workers
+``inherited``            what a job inherits from Snakemake's own process
+``apart``                our imports and the user's, kept apart
+``command_line``         the command line of this process, to run it again elsewhere
+``settings/``            the ``--daskmpi-*`` flags, and how their values are read
+``rank/``                what every rank stands on: who it is, its log, its processes, its credentials
+``mpi/``                 which MPI library there is, and which launcher speaks what
+``snakemake_internals/`` all that we use of Snakemake beyond its interface for plugins, and ``compatibility``, which
+                         looks whether it is there
+``placement/``           rank 1: which job goes to which worker now; pure
+``warm/``                both ends of a warm body: packed on rank 1, run in the process of a job
+``worker/``              ranks >= 2: ``runner`` hands jobs to the ``forkserver``, whose forks (``child``) run them;
+                         ``memory/`` watches them
+``slurm/``               the login node: what a site offers, the batch script, submitting and following
+``planning/``            the login node: which Slurm job the jobs of a DAG call for; pure
+``world/``               every rank: how ranks become one world, and the link of rank 1 to it; ``prefork`` saves a
+                         local world its starts
+``launch/``              outside a world: how to get one, with the same command line
+``client/``              rank 1: ``executor`` hands ready jobs to the ``pool`` and reports outcomes; ``dispatch``
+                         queues, places and starts; ``signals``, ``early_end`` and ``time_left`` are a run's ends
+``profile/``             the verb that writes a profile for a site
+``doctor/``              the verb that looks at a site and a world, and judges
+``cli``                  the program ``snakemake-daskmpi``
+=======================  =====================================================================
 
 Words: a *job* is Snakemake's; the *allocation* is the one Slurm job that we live in; a *rank* is
 one process of the *world*: rank 0 the Dask scheduler, rank 1 the client (Snakemake), ranks >= 2 the

@@ -68,19 +68,23 @@ def launch(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> Loc
             run_under_mpiexec(settings, before_exec)
         case "srun":
             run_under_srun(settings, allocation, before_exec)
-        case "auto" if allocation is not None and not in_step(os.environ):
-            if allocation.n_ranks >= MIN_RANKS:
-                run_under_srun(settings, allocation, before_exec)
-            if not allocation.is_here:
-                raise _too_few_elsewhere(allocation)
+        case "auto" if _holds_a_world(allocation):
+            run_under_srun(settings, allocation, before_exec)
+        case "auto" if allocation is not None and not in_step(os.environ) and not allocation.is_here:
+            raise _too_few_elsewhere(allocation)
     return start_local_world(settings, dag.workflow.resource_settings.cores)
 
 
 def is_local(settings: Settings) -> bool:
     """Say whether a process that is in no world would get one on this machine, if it has jobs to run."""
-    allocation = allocation_of(os.environ)
-    is_for_srun = allocation is not None and not in_step(os.environ) and allocation.n_ranks >= MIN_RANKS
-    return settings.launcher == "local" or (settings.launcher == "auto" and not is_for_srun)
+    return settings.launcher == "local" or (
+        settings.launcher == "auto" and not _holds_a_world(allocation_of(os.environ))
+    )
+
+
+def _holds_a_world(allocation: Allocation | None) -> bool:
+    """Say whether this process is in an allocation, and in no step of it, that has tasks enough for a world."""
+    return allocation is not None and not in_step(os.environ) and allocation.n_ranks >= MIN_RANKS
 
 
 def _not_a_rank(launcher: str) -> LaunchError:

@@ -4,7 +4,7 @@ Runs on: the login node, in the process that is Snakemake, when the DAG is there
 nothing has run.
 
 What cannot be is refused before anything is written. What follows the release of Snakemake's lock is done by a
-program that takes over this process: slurm.follow.
+program that takes over this process: slurm.submission.follow.
 """
 
 from __future__ import annotations

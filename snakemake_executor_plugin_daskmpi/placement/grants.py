@@ -53,7 +53,7 @@ def launcher_line(mpi: str, home: WorkerInfo) -> str:
     """Return the launcher of MPI programs with what it needs on a worker and cannot be told by its environment.
 
     That is the component: without ``--het-group``, ``srun`` goes to the first one, and no variable says otherwise. And
-    an ``srun`` that is named by its path is not the one of :mod:`worker.slurm_programs`, which adds the rest.
+    an ``srun`` that is named by its path is not the one of :mod:`rank.slurm_programs`, which adds the rest.
 
     >>> launcher_line("srun --mpi=pmi2", WorkerInfo("tcp://…", "rank 3", "host", node="n2", het_group=1))
     'srun --het-group=1 --mpi=pmi2'

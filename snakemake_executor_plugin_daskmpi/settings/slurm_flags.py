@@ -2,7 +2,7 @@
 
 Runs on: every rank, which all parse the same command line, and on the login node.
 
-The same two traps shape this file as settings.py: real types in annotations, booleans that
+The same two traps shape this file as flags.py: real types in annotations, booleans that
 default to False.
 """
 

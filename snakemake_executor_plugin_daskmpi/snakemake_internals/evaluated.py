@@ -5,8 +5,8 @@ Runs on: rank 1.
 Rank 1 has evaluated all that depends on the DAG (input functions, params, resources, checkpoints), so the worker needs
 no DAG. Where the body is one call of Snakemake's, which can be recorded, it needs no Snakefile either.
 
-Like :mod:`warm.rebuilt`, the other end, this stands on what Snakemake does not promise: where a version lacks some of
-what the tables of :mod:`warm.compatibility` name, nothing goes warm.
+Like :mod:`rebuilt`, the other end, this stands on what Snakemake does not promise: where a version lacks some of
+what the tables of :mod:`compatibility` name, nothing goes warm.
 """
 
 from __future__ import annotations

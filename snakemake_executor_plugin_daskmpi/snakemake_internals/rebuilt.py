@@ -2,7 +2,7 @@
 
 Runs on: ranks >= 2, in the processes of jobs.
 
-A :class:`snakemake.jobs.Job` is rebuilt around what :mod:`warm.evaluated` says of it, and handed to the very functions
+A :class:`snakemake.jobs.Job` is rebuilt around what :mod:`evaluated` says of it, and handed to the very functions
 with which Snakemake's own local executor prepares and runs a job.
 """
 

@@ -3,7 +3,7 @@
 Runs on: rank 1 (:func:`workflow_parts`), in the forkserver of ranks >= 2 (:func:`bare_workflow`) and in the processes
 of its jobs (:func:`parsed_workflow`).
 
-Like :mod:`warm.evaluated`, this stands on what Snakemake does not promise; :mod:`warm.compatibility` has the tables.
+Like :mod:`evaluated`, this stands on what Snakemake does not promise; :mod:`compatibility` has the tables.
 """
 
 from __future__ import annotations

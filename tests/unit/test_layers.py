@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -82,7 +83,7 @@ class Import(NamedTuple):
 
 
 def modules() -> list[str]:
-    """Return the package's modules, ``world.roles`` for ``world/roles.py``."""
+    """Return the package's modules, ``rank.roles`` for ``rank/roles.py``."""
     return sorted(".".join(p.relative_to(FOLDER).with_suffix("").parts) for p in FOLDER.rglob("*.py"))
 
 
@@ -151,6 +152,11 @@ def test_modules_of_a_folder_import_each_other_in_no_circle():
     below = {module: {i.name for i in imports_of(source_of(module), NAMES)} & NAMES - {module} for module in NAMES}
     # A CycleError names one.
     assert len(list(TopologicalSorter(below).static_order())) == len(NAMES)
+
+
+def test_the_reading_map_names_each_folder_and_module_beside_them():
+    named = set(re.findall(r"^``(\w+)/?``", snakemake_executor_plugin_daskmpi.__doc__ or "", re.MULTILINE))
+    assert named == set(LAYER_OF) - {"__init__", "__main__", "cli_texts"}
 
 
 def test_few_modules_lie_beside_the_folders():
