@@ -218,8 +218,14 @@ class Workflow:
 
     def rank(self, number: int) -> psutil.Process:
         """Return the process that is a rank of the world: the topmost that calls itself so."""
-        family = {process.pid: process for process in self.processes() if _rank_of(process) == number}
-        tops = [process for process in family.values() if process.ppid() not in family]
+        family, parents = {}, {}
+        for process in self.processes():
+            # Others come and go, as the shells of jobs.
+            with contextlib.suppress(OSError, psutil.Error):
+                if _rank_of(process) == number:
+                    parents[process.pid] = process.ppid()
+                    family[process.pid] = process
+        tops = [process for pid, process in family.items() if parents[pid] not in family]
         assert len(tops) == 1, f"rank {number} is {tops} of {describe(self.processes())}"
         return tops[0]
 
@@ -282,13 +288,11 @@ class Workflow:
 
 def _rank_of(process: psutil.Process) -> int | None:
     """Return the rank that a process is, or descends from by forks; in a local world too."""
-    with contextlib.suppress(psutil.Error):
-        environ = process.environ()
-        for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"):
-            if name in environ:
-                return int(environ[name])
-        return _told_rank(process)
-    return None
+    environ = process.environ()
+    for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"):
+        if name in environ:
+            return int(environ[name])
+    return _told_rank(process)
 
 
 def _told_rank(process: psutil.Process) -> int | None:

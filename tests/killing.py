@@ -77,6 +77,14 @@ def wait_for_end(workflow: Workflow, process: psutil.Process, run: Run) -> None:
     )
 
 
+def wait_for_losses(run: Run, lost: set[int]) -> None:
+    """Wait until the run has told of each lost job: told to go on before, one that still runs would end well."""
+    wait_until(
+        lambda: run.text.count("Next: ") >= len(lost),
+        on_timeout=lambda: f"{lost} were lost, and the run says:\n{run.text}",
+    )
+
+
 def check_end(workflow: Workflow, run: Run, lost: set[int], retries: int, code: int | None = None) -> None:
     """Let the slow jobs go on, and check that those that were lost are the only ones that suffered."""
     workflow.write("go", "")
@@ -106,9 +114,6 @@ def kill_and_check(
     lost = slow_jobs_below(workflow, victim)
     victim.kill()
     wait_for_end(workflow, victim, run)
-    wait_until(
-        lambda: run.text.count("Next: ") >= len(lost),
-        on_timeout=lambda: f"{lost} were lost, and the run says:\n{run.text}",
-    )
+    wait_for_losses(run, lost)
     check_end(workflow, run, lost, retries)
     return run

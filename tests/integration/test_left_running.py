@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from runs import wait_until
@@ -37,7 +39,11 @@ LATE = """
 
 def pid_of(workflow: Workflow, program: str) -> int:
     """Return the process of a program of the test, 0 if there is none."""
-    return next((p.pid for p in workflow.processes() if program in " ".join(p.cmdline())), 0)
+    for process in workflow.processes():
+        with contextlib.suppress(psutil.Error):  # others come and go
+            if program in " ".join(process.cmdline()):
+                return process.pid
+    return 0
 
 
 @pytest.mark.parametrize("launcher", ["local", "mpich"])

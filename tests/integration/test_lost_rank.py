@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import require
-from killing import WAITING, check_end, kill_and_check, slow_jobs_below, start, wait_for_end
+from killing import WAITING, check_end, kill_and_check, slow_jobs_below, start, wait_for_end, wait_for_losses
 from mpis import MPIS, SAMPLED
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def test_where_mpiexec_lets_the_others_go_on_a_killed_keeper_is_a_lost_worker(
     lost = slow_jobs_below(workflow, workflow.server(2))
     rank.kill()
     wait_for_end(workflow, rank, run)
+    wait_for_losses(run, lost)
     # Intel's mpiexec holds the killed rank against the run, however that ends.
     check_end(workflow, run, lost, retries=1, code=code)
     assert "17 of 17 steps (100%) done" in run.text

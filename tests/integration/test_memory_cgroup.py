@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOUNT = Path("/sys/fs/cgroup")
 LIMIT_MB = 1500
 
+#: The hog takes 500 MB a second at most: what takes the whole group between two looks is the kernel's to end.
 SNAKEFILE = """
     rule all:
         input: "hog", "honest"
@@ -31,7 +32,16 @@ SNAKEFILE = """
     rule hog:
         output: "hog"
         resources: mem_mb=200
-        shell: "python -c 'taken = [b\\"x\\" * 25_000_000 for _ in range(160)]'; touch {output}"
+        shell: "python hog.py; touch {output}"
+"""
+
+HOG = """
+    import time
+
+    taken = []
+    for _ in range(160):
+        taken.append(b"x" * 25_000_000)
+        time.sleep(0.05)
 """
 
 
@@ -57,6 +67,7 @@ def group() -> Iterator[Path]:
 def run_in(group: Path, workflow: Workflow, *args: str) -> Run:
     """Run the workflow in a group, on a worker that offers more than that has, until the hog has ended."""
     workflow.write("Snakefile", SNAKEFILE)
+    workflow.write("hog.py", HOG)
     run = workflow.start("--keep-going", "--daskmpi-mem-mb", "4000", "--daskmpi-cores", "2", *args)
     # Before it starts anything: what it starts is in the group, too.
     (group / "cgroup.procs").write_text(str(run.process.pid))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from harness import require
@@ -81,12 +83,25 @@ def test_tasks_of_a_homogeneous_job_are_one_world(workflow: Workflow, slurm: Slu
     assert re.search(r"daskmpi: 4 ranks on 2 hosts.*; 2 workers with 2 cores, 1024 MB each\.", run.text), run.text
 
 
+def _pythons(workflow: Workflow) -> list[psutil.Process]:
+    """Return its processes of Python, and so its ranks."""
+    found = []
+    for process in workflow.processes():
+        with contextlib.suppress(psutil.Error):
+            if process.name().startswith("python"):
+                found.append(process)
+    return found
+
+
 def assert_ranks_end(run: SlurmRun, workflow: Workflow, slurm: SlurmCluster, offered: str) -> None:
     """Check that a world that cannot meet ends, with an error."""
     if offered == "pmix":
         # Of a hetjob whose ranks do not meet by PMIx, srun (22.05) now and then waits on although all tasks have ended.
-        ranks = lambda: [p for p in workflow.processes() if p.name().startswith("python")]  # noqa: E731
-        wait_until(lambda: "WorldError" in run.text and not ranks(), on_timeout=lambda: run.text, timeout_s=SOON)
+        wait_until(
+            lambda: "WorldError" in run.text and not _pythons(workflow),
+            on_timeout=lambda: run.text,
+            timeout_s=SOON,
+        )
         slurm.clear()
     else:
         assert run.wait(SOON) != 0, run.text
