@@ -198,6 +198,8 @@ class WorkerInfo:
     node: str = ""
     #: Number of the hetjob component that it is in, None outside of one.
     het_group: int | None = None
+    #: How many times it is started anew when it is lost, by whoever has started it.
+    lives_left: int = 0
 
     @property
     def step_group(self) -> str:

@@ -10,45 +10,44 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-import signal
-import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_executor_plugin_daskmpi import command_line, inherited
-from snakemake_executor_plugin_daskmpi.client import job_errors, requeue, workers
-from snakemake_executor_plugin_daskmpi.client.comebacks import Comebacks
-from snakemake_executor_plugin_daskmpi.client.early_end import Drain
+from snakemake_executor_plugin_daskmpi.client import requeue, workers
+from snakemake_executor_plugin_daskmpi.client.job import Job
+from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
 from snakemake_executor_plugin_daskmpi.client.job_table import Journal
 from snakemake_executor_plugin_daskmpi.client.notices import Notes
 from snakemake_executor_plugin_daskmpi.client.pool import Pool
+from snakemake_executor_plugin_daskmpi.client.reports import Reports
+from snakemake_executor_plugin_daskmpi.client.run_state import RunState
 from snakemake_executor_plugin_daskmpi.client.signals import Leaving
 from snakemake_executor_plugin_daskmpi.client.spawn_command import SpawningExecutor
 from snakemake_executor_plugin_daskmpi.client.specs import Specs
 from snakemake_executor_plugin_daskmpi.client.time_left import deadline_of
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.launch.launchers import launch
-from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, OutcomeKind, RunContext
+from snakemake_executor_plugin_daskmpi.messages import RunContext
 from snakemake_executor_plugin_daskmpi.rank import rank_log
 from snakemake_executor_plugin_daskmpi.resources import JobResources
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
-from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility, evaluated, rounds
+from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility, incomplete
 from snakemake_executor_plugin_daskmpi.snakemake_internals.group_needs import least_of
+from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import Scheduler
 from snakemake_executor_plugin_daskmpi.warm import body
-from snakemake_executor_plugin_daskmpi.worker.tail import tail_of
 from snakemake_executor_plugin_daskmpi.world import bootstrap
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
+    from snakemake_executor_plugin_daskmpi.client.run_state import Drains
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
     from snakemake_executor_plugin_daskmpi.world.link import World
-
-#: Seconds within which a launcher, or Slurm, ends all processes of a run; arbitrary.
-_END_SPREADS_S = 1.0
 
 
 class Executor(SpawningExecutor):
@@ -57,18 +56,17 @@ class Executor(SpawningExecutor):
     def __post_init__(self) -> None:
         """Get a world, unless there is nothing to do."""
         self._settings = self.executor_settings or Settings()
-        self._submitted: dict[str, SubmittedJobInfo] = {}
-        self._specs: dict[str, JobSpec] = {}
         self._notes = Notes(self.logger)
         #: What kinds of workers offer.
         self._offers: list[WorkerResources] = []
         self._leaving = Leaving(self._on_drain, self._on_hurry)
-        self._why_drain, self._is_broken = "", False
+        self._drains: Drains | None = None
         #: Why no job goes warm, if none does.
         self._spawn_all_because = ""
+        self._scheduler = Scheduler(self.workflow)
         self._pool: Pool | None = None
         self._world: World | None = None
-        self._journal: Journal | None = None
+        self._table: Journal | None = None
         if len(self.dag):
             self._open()
 
@@ -87,30 +85,53 @@ class Executor(SpawningExecutor):
         self._run_dir = Path.cwd() / ".snakemake" / "daskmpi" / self._run_id
         try:
             rank_log.open_rank_log(str(self._run_dir))
-            self._journal = Journal(self._run_dir)
             self._job_specs = Specs(self._run_id, self._run_dir, self.command_of, self._note_spawned)
-            max_cores, bind = self.workflow.resource_settings.cores, self._settings.bind == "cores"
-            self._drain = Drain(self.workflow, self.logger, self._submitted, self._kill_local_jobs)
-            comebacks = Comebacks(world, self.logger, self._settings.respawn or 0)
-            ours = (self._on_outcome, self._notes.warn_once, self._on_broken, self._drain, comebacks)
-            self._pool = Pool(world.link, *ours, bind=bind, max_cores=max_cores)
-            offers = self._pool.open(world, self._run_context(), self._settings.startup_timeout or 300)
+            self._pool = self._pool_of(world)
+            offers = self._pool.open(self._run_context(), self._patience_s)
             if (deadline := deadline_of(self._settings)) is not None:
                 self.logger.info(
                     f"daskmpi: {deadline.end_text()}; jobs have {deadline.ends_jobs_in_s / 60:.1f} minutes."
                 )
                 self._pool.watch(deadline)
-            if self._why_drain:
-                self._pool.drain(self._why_drain)
+            if self._drains is not None:
+                self._pool.drain(self._drains)
         except BaseException:
             self._close()
             raise
         self._offers = list(dict.fromkeys(offers.values()))
+        self._introduce(world, offers)
+
+    @property
+    def _patience_s(self) -> float:
+        return float(self._settings.startup_timeout or 300)
+
+    def _pool_of(self, world: World) -> Pool:
+        self._state = RunState(
+            JobQueue(max_cores=self.workflow.resource_settings.cores, bind=self._settings.bind == "cores"),
+            is_world=bootstrap.current_world() is not None,
+            is_slurm_step=bootstrap.is_in_slurm_step(),
+            patience_s=self._patience_s,
+        )
+        self._table = Journal(self._run_dir)
+        self._reports = Reports(
+            self,
+            self._scheduler,
+            self._notes,
+            self._table,
+            self._leaving,
+            str(self._run_dir),
+            marks=incomplete.can_wait(self.workflow),
+        )
+        return Pool(world, self._state, self._reports)
+
+    def _introduce(self, world: World, offers: Mapping[str, WorkerResources]) -> None:
+        """Tell the user where jobs will run."""
         self.logger.info(f"daskmpi: {world.description}; {workers.offers_text(offers)}.")
         if self._settings.insecure:
             self.logger.warning(
                 "daskmpi: --daskmpi-insecure: whoever reaches a port of the ranks can run programs as you."
             )
+        max_cores = self.workflow.resource_settings.cores
         if max_cores is not None and max_cores < sum(len(offer.cores) for offer in offers.values()):
             self.logger.info(f"daskmpi: jobs take at most {max_cores} cores at a time (--cores).")
         self.logger.info(f"daskmpi: logs of ranks and jobs: {os.path.relpath(self._run_dir)}")
@@ -150,10 +171,10 @@ class Executor(SpawningExecutor):
         by_slurm, in_world = bootstrap.is_in_slurm_step() or on_node, bootstrap.current_world() is not None
         self._leaving.on_signals(by_slurm=by_slurm, has_keeper=in_world)
 
-    def _on_drain(self, why: str) -> None:
-        self._why_drain = why
+    def _on_drain(self, what: Drains) -> None:
+        self._drains = what
         if self._pool is not None:
-            self._pool.drain(why)
+            self._pool.drain(what)
 
     def _on_hurry(self) -> None:
         if self._pool is not None:
@@ -172,92 +193,44 @@ class Executor(SpawningExecutor):
         self._leaving.interruption.mind()
         self._listen_to_signals()
         self._leaving.has_jobs = True
-        if line := rounds.lighten(self.workflow):
-            self.logger.info(line)
+        if self._scheduler.lift_default_limit():
+            self.logger.info(
+                "daskmpi: Snakemake's default limit of 100 job starts a second is lifted; "
+                "--max-jobs-per-timespan with another value limits them."
+            )
         self._job_specs.inherited = inherited.changes()
         # Snakemake gives them in no order, and the first ones start while others are handed over.
         super().run_jobs(sorted(jobs, key=lambda job: (-job.priority, -job.threads)))
-        rounds.hold_another(self.workflow)
+        self._scheduler.hold_another_round()
 
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submit one job."""
         info = SubmittedJobInfo(job)
         self._notes.foreign(dict(job.resources.items()), steered=self._pool is not None and self._pool.names_components)
-        self.report_job_submission(info, register_job=not self._drain.marks)
+        self.report_job_submission(info, register_job=not self._reports.marks)
         self._submit(info, self._spawn_all_because or body.obstacle(job))
 
+    def spawn_after_all(self, info: SubmittedJobInfo, obstacle: str) -> None:
+        """Submit a job again that could not go warm."""
+        self._submit(info, obstacle)
+
     def _submit(self, info: SubmittedJobInfo, obstacle: str) -> None:
-        job = info.job
-        spec = self._job_specs.spec_of(job, obstacle)
-        self._submitted[spec.key], self._specs[spec.key] = info, spec
+        spec = self._job_specs.spec_of(info.job, obstacle)
         assert self._pool is not None  # noqa: S101 - without jobs there is no pool, and none without
-        request = JobResources.of(job.resources)
-        floor = least_of(job, request) if spec.units else request
+        request = JobResources.of(info.job.resources)
+        floor = least_of(info.job, request) if spec.units else request
         self._notes.oversized(spec.name, floor, self._offers)
-        self._pool.submit(spec, request, min(int(job.priority), 2**31), floor)
+        self._pool.submit(Job(spec, request, floor, min(int(info.job.priority), 2**31), info))
 
     def _note_spawned(self, name: str, obstacle: str) -> None:
         self.logger.debug(f"daskmpi: {name} is spawned: {obstacle}")
-
-    # -- outcomes from the pool (in its thread) ------------------------------------------------
-
-    def _on_outcome(self, outcome: JobOutcome) -> None:
-        in_world = bootstrap.current_world() is not None
-        ended = outcome.signal == signal.SIGTERM and bootstrap.is_in_slurm_step()
-        if ended or (in_world and outcome.kind is OutcomeKind.LOST):
-            # All processes of the run are being ended, perhaps: then jobs are no errors, and ours comes in a moment.
-            timer = threading.Timer(_END_SPREADS_S, self._report, [outcome])
-            timer.daemon = True
-            timer.start()
-        else:
-            self._report(outcome)
-
-    def _report(self, outcome: JobOutcome) -> None:
-        if self._leaving.has_begun and outcome.kind is not OutcomeKind.OK:
-            return  # Snakemake holds its output for incomplete, as that of all jobs that are being ended
-        info, spec = self._submitted.pop(outcome.key), self._specs.pop(outcome.key)
-        if outcome.kind is OutcomeKind.LOST and outcome.worker and not outcome.log_tail:
-            path = rank_log.rank_log_path(str(self._run_dir), outcome.worker)
-            tail = tail_of(path, n_lines=5)
-            outcome = replace(outcome, log=str(path) if tail else "", log_tail=tail)
-        if outcome.obstacle:
-            self._spawn_after_all(info, outcome.obstacle)
-            return
-        if self._journal is not None:
-            with contextlib.suppress(OSError):  # a full disk: no reason to end the run
-                self._journal.note(spec, outcome)
-        if outcome.shadow_dir:
-            info.job.shadow_dir = outcome.shadow_dir
-        if outcome.tmpdir:
-            evaluated.note_tmpdir(info.job, outcome.tmpdir)
-        if outcome.kind is OutcomeKind.OK:
-            self.report_job_success(info)
-        elif outcome.kind in (OutcomeKind.TIMED_OUT, OutcomeKind.CANCELLED):
-            self._drain.take_back(info.job)
-        else:
-            log = Path(outcome.log or spec.log)
-            logs = [os.path.relpath(log)] if log.exists() else []
-            text = job_errors.text(outcome, info.job, spec)
-            if info.job.is_group():
-                self.logger.error(text)  # Snakemake does not print the message of a group
-            self._drain.note_failure(info.job)
-            self.report_job_error(info, msg=text, aux_logs=logs)
-
-    def _spawn_after_all(self, info: SubmittedJobInfo, obstacle: str) -> None:
-        self._notes.warn_once(f"jobs are spawned, which is slower: {obstacle}")
-        self._submit(info, obstacle)
-
-    def _on_broken(self, error: Exception) -> None:
-        self._is_broken = True
-        self._kill_local_jobs()  # else Snakemake, which ends now, would wait for them
-        self.workflow.scheduler.executor_error_callback(error)
 
     # -- the end -----------------------------------------------------------------------------
 
     def cancel(self) -> None:
         """End all running jobs, and those of local rules, then the run."""
         self._leaving.interruption.arrive()
-        self._kill_local_jobs()
+        self.kill_local_jobs()
         with contextlib.suppress(Exception):
             if self._pool is not None:
                 self._pool.cancel()
@@ -266,8 +239,8 @@ class Executor(SpawningExecutor):
     def shutdown(self) -> None:
         """End the run, and with it the world if that was made for it; say what is left, if anything."""
         self._close()
-        if self._leaving.has_jobs and not (self._leaving.has_begun or self._is_broken):
-            self._drain.close(self._next_step())
+        if self._leaving.has_jobs and not (self._leaving.has_begun or self._reports.is_broken):
+            self._reports.close(self._state.why_draining, self._next_step())
 
     def _next_step(self) -> str:
         if self._settings.resubmit and self._settings.launcher == "sbatch":
@@ -279,16 +252,16 @@ class Executor(SpawningExecutor):
         self._leaving.interruption.arrive()
         pool, self._pool = self._pool, None
         if pool is not None:
-            self._drain.mark_what_is_left()
+            self._reports.mark_what_is_left()
             with contextlib.suppress(Exception):
                 pool.close()
-        if self._journal is not None:
-            self._journal.close()
+        if self._table is not None:
+            self._table.close()
         world, self._world = self._world, None
         if world is not None:
             world.close()
 
-    def _kill_local_jobs(self) -> None:
+    def kill_local_jobs(self) -> None:
         """Kill the processes of local rules, which Snakemake runs on this rank and does not end itself."""
         import psutil
 

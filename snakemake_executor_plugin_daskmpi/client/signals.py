@@ -19,6 +19,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.client.interruption import Interruption
+from snakemake_executor_plugin_daskmpi.client.run_state import Drains
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ class Leaving:
     Both are called by a signal's handler.
     """
 
-    def __init__(self, drain: Callable[[str], None], hurry: Callable[[], None]) -> None:
+    def __init__(self, drain: Callable[[Drains], None], hurry: Callable[[], None]) -> None:
         self._drain, self._hurry = drain, hurry
         self._parent = os.getppid()
         self._by_slurm = self._has_keeper = False
@@ -83,7 +84,7 @@ class Leaving:
         if received == signal.SIGUSR1 or (received == signal.SIGTERM and not ends):
             if not self.drains:
                 self.drains = True
-                self._drain(f"{signal.Signals(received).name} was received")
+                self._drain(Drains.SIGUSR1 if received == signal.SIGUSR1 else Drains.SIGTERM)
             return
         self.has_begun = True
         if received == signal.SIGTERM and self._by_slurm:

@@ -41,8 +41,10 @@ class LocalWorld:
     description: str
     #: By rank: the scheduler, then the workers.
     _processes: list[Server] = field(default_factory=list)
-    #: Starts the worker at a place in that list.
-    _start_anew: Callable[[int], Server] = field(kw_only=True)
+    #: Starts the worker at a place in that list, which is started anew so many more times when it is lost.
+    _start_anew: Callable[[int, int], Server] = field(kw_only=True)
+    #: How many times each of them is.
+    _lives_left: list[int] = field(kw_only=True)
     #: Holds the workers' scratch, so that it goes even if a worker is killed.
     _scratch: tempfile.TemporaryDirectory[str] | None = None
 
@@ -67,7 +69,8 @@ class LocalWorld:
         lost = self._processes[place]
         lost.kill()
         _end([lost])
-        self._processes[place] = self._start_anew(place)
+        self._lives_left[place] -= 1
+        self._processes[place] = self._start_anew(place, self._lives_left[place])
 
     def close(self) -> None:
         """End all processes of the world; kill what does not end in time."""
@@ -93,22 +96,25 @@ def start_local_world(settings: Settings, cores: int | None) -> LocalWorld:
     security.apply(credentials)
     processes = [_start(Order(0, scratch.name), credentials)]
 
-    def start_worker(place: int) -> Server:
+    def start_worker(place: int, lives_left: int) -> Server:
         told = Order(
             rank=place + 1,
             scratch=scratch.name,
             address=address,
             share=(place - 1, n_workers, 0),
             cores=cores,
+            lives_left=lives_left,
             settings=dataclasses.asdict(settings),
         )
         return _start(told, credentials)
 
     try:
         address = _address_of(processes[0])
-        processes += map(start_worker, range(1, n_workers + 1))
+        lives = [settings.respawn or 0] * (1 + n_workers)
+        processes += map(start_worker, range(1, n_workers + 1), lives[1:])
         described = f"{n_workers} worker process{'es' * (n_workers > 1)} on this machine (--daskmpi-workers)"
-        return LocalWorld(n_workers, Link(address), described, processes, scratch, _start_anew=start_worker)
+        link = Link(address)
+        return LocalWorld(n_workers, link, described, processes, scratch, _start_anew=start_worker, _lives_left=lives)
     except BaseException:
         _end(processes)
         scratch.cleanup()

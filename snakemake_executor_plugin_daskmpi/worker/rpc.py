@@ -52,6 +52,7 @@ async def describe(dask_worker: Any) -> WorkerInfo:
         dataclasses.asdict(runner.offer),
         node=os.environ.get("SLURMD_NODENAME", "") if job_environment.is_in_step(os.environ) else "",
         het_group=roles.own_component(os.environ),
+        lives_left=runner.lives_left,
     )
 
 

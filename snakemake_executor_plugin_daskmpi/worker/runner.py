@@ -53,6 +53,8 @@ class Runner:
     offer: WorkerResources
     connection: Connection
     forkserver_pid: int
+    #: How many times this worker is started anew when it is lost.
+    lives_left: int = 0
     context: RunContext | None = None
     #: Why all jobs of this run are spawned, once the forkserver has said so.
     obstacle: str = ""

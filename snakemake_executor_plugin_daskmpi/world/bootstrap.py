@@ -187,7 +187,7 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
             _initialize(comm, hosts, credentials)
         else:
             offer = limits.offer_of(settings, os.environ, limits.share_of(seat.rank, hosts))
-            worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0])
+            worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0], settings.respawn or 0)
             rpc.install(worker)
             _end_with_keeper(lambda: _end_rank(scratch, worker))
             options = dask_config.worker_options(worker.name, offer, scratch)

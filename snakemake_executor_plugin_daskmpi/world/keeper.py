@@ -137,7 +137,7 @@ def _keep(settings: Settings, seat: roles.Seat, charge: _Charge, connection: Con
     n_times = (settings.respawn or 0) if seat.role is roles.Role.WORKER else 0
     while code and n_times and _listens(world.address):
         n_times -= 1
-        code = _serve_anew(settings, seat, charge, world)
+        code = _serve_anew(settings, seat, charge, world, n_times)
     return 0
 
 
@@ -215,7 +215,7 @@ def _exit_code_of(child: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _serve_anew(settings: Settings, seat: roles.Seat, charge: _Charge, world: _Met) -> int:
+def _serve_anew(settings: Settings, seat: roles.Seat, charge: _Charge, world: _Met, lives_left: int) -> int:
     """Start a worker in place of one that was lost, as a program of its own, and return its exit code when it ends.
 
     This process has held MPI, so it must not fork one.
@@ -227,6 +227,7 @@ def _serve_anew(settings: Settings, seat: roles.Seat, charge: _Charge, world: _M
         host=LOOPBACK if len(set(world.hosts)) == 1 else None,
         address=world.address,
         share=(share.index, share.of, share.others),
+        lives_left=lives_left,
         settings=dataclasses.asdict(settings),
     )
     process = serve_order.start(told, world.credentials, os.environ)

@@ -73,7 +73,7 @@ async def _worker(name: str, order: Order, forkserver_pid: int, connection: Conn
     from distributed import Worker
 
     offer = limits.offer_of(Settings(**order.settings), os.environ, limits.Share(*order.share), order.cores)
-    ours = runner.Runner(name, offer, connection, forkserver_pid)
+    ours = runner.Runner(name, offer, connection, forkserver_pid, order.lives_left)
     rpc.install(ours)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end_now, ours)
 

@@ -39,6 +39,8 @@ class Order:
     address: str = ""
     share: tuple[int, int, int] = (0, 1, 0)
     cores: int | None = None
+    #: How many more times it is started anew when it is lost.
+    lives_left: int = 0
     #: Of the run, as keyword arguments.
     settings: dict[str, Any] = field(default_factory=dict)
 

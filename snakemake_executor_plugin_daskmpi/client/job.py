@@ -1,0 +1,44 @@
+"""What is known of a job while it is in a run's hands.
+
+Runs on: rank 1.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snakemake_executor_plugin_daskmpi.messages import JobSpec
+    from snakemake_executor_plugin_daskmpi.resources import JobResources
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One job, or group of jobs, from its submission to its outcome."""
+
+    spec: JobSpec
+    #: What it would like to have, and what it is content with.
+    wish: JobResources
+    floor: JobResources
+    priority: int
+    #: Snakemake's ``SubmittedJobInfo`` of it, which only the reports look into.
+    info: Any = None
+    #: What it waits for, or has.
+    request: JobResources = field(init=False)
+    #: Address of the worker that it was given to; None while it waits.
+    worker: str | None = None
+    #: Addresses of all workers that have tasks of it, if there are several.
+    shared_by: frozenset[str] = frozenset()
+    #: Keys of the jobs that have or will have the same grant, this one included, in their order.
+    queue: deque[str] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        """Ask for what it would like to have."""
+        self.request = self.wish
+
+    @property
+    def key(self) -> str:
+        """What it is called between rank 1 and the workers."""
+        return self.spec.key

@@ -1,0 +1,183 @@
+"""The jobs of a run that wait for a worker, or have one. Pure.
+
+Runs on: rank 1.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from snakemake_executor_plugin_daskmpi.client.actions import Start
+from snakemake_executor_plugin_daskmpi.client.job_durations import Durations
+from snakemake_executor_plugin_daskmpi.placement.grants import grant_of
+from snakemake_executor_plugin_daskmpi.placement.placement import Placement
+from snakemake_executor_plugin_daskmpi.placement.refusal import too_long_for
+from snakemake_executor_plugin_daskmpi.resources import WorkerResources, shrunk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from snakemake_executor_plugin_daskmpi.client.job import Job
+    from snakemake_executor_plugin_daskmpi.messages import WorkerInfo
+    from snakemake_executor_plugin_daskmpi.placement.assignment import Assignment
+    from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
+    from snakemake_executor_plugin_daskmpi.placement.refusal import Refusal
+
+
+class Lost(NamedTuple):
+    """What became of the jobs of a worker that was lost."""
+
+    #: Those that it ran.
+    ran: list[Job]
+    #: Those that wait again: they had been sent to it, and waited there for their turn.
+    waits: list[Job]
+    #: Those that run elsewhere, and had tasks on it.
+    shared: list[Job]
+    #: Those that wait, and no worker that is left can hold.
+    unplaceable: list[Job]
+
+
+class JobQueue:
+    """Who waits, and who was given to which worker.
+
+    Parameters
+    ----------
+    max_cores
+        How many cores all jobs together may take; None for all that there are.
+    bind
+        Whether jobs are pinned to their cores.
+    """
+
+    def __init__(self, *, max_cores: int | None = None, bind: bool = False) -> None:
+        self._placement = Placement(max_cores=max_cores)
+        self._bind = bind
+        #: By address.
+        self.workers: dict[str, WorkerInfo] = {}
+        #: By key.
+        self.jobs: dict[str, Job] = {}
+        #: No job starts that would not have ended by then.
+        self.deadline: Deadline | None = None
+        self._durations = Durations()
+        #: Queues of grants that may take further jobs.
+        self._extensible: list[deque[str]] = []
+        #: Waiting jobs that say how long they take, in minutes, the longest first.
+        self._by_runtime: list[tuple[int, str]] = []
+        #: Whether what some workers offer was guessed.
+        self._may_shrink = False
+
+    @property
+    def offers(self) -> Mapping[str, WorkerResources]:
+        """What each worker offers when idle, by address."""
+        return self._placement.workers
+
+    @property
+    def waiting(self) -> list[Job]:
+        """The jobs that no worker has."""
+        return [job for job in self.jobs.values() if job.worker is None]
+
+    # -- workers and jobs come -----------------------------------------------------------------
+
+    def add_worker(self, info: WorkerInfo) -> None:
+        """Take in a worker that is ready."""
+        fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in info.offer.items()}
+        offer = WorkerResources(**fields)
+        self.workers[info.address] = info
+        self._placement.add_worker(info.address, offer, info.step_group)
+        self._may_shrink = self._may_shrink or bool(offer.guessed)
+
+    def put(self, job: Job) -> Refusal | None:
+        """Let a job wait for its turn, with as much as the workers that are there can give it; or say why it cannot."""
+        if self._may_shrink or job.floor is not job.wish:
+            job.request = shrunk(job.wish, job.floor, self._placement.workers.values())
+        refusal = self._placement.refusal(job.request)
+        runtime_min = job.request.runtime_min
+        if refusal is None and self.deadline is not None:
+            refusal = too_long_for(runtime_min, self.deadline)
+        if refusal is not None:
+            return refusal
+        self.jobs[job.key] = job
+        self._placement.enqueue(job.key, job.request, job.priority)
+        if runtime_min is not None and self.deadline is not None:
+            heappush(self._by_runtime, (-runtime_min, job.key))
+        return None
+
+    # -- they go -------------------------------------------------------------------------------
+
+    def take_out(self, jobs: Iterable[Job]) -> None:
+        """Forget jobs that wait."""
+        for job in jobs:
+            self._placement.withdraw(job.key)
+            self.jobs.pop(job.key, None)
+
+    def take_out_late_ones(self) -> list[Job]:
+        """Forget, and return, the waiting jobs that would not end in time if they started now; later is no better."""
+        late = []
+        while self._by_runtime and self.deadline and not self.deadline.leaves_time_for(-self._by_runtime[0][0]):
+            _, key = heappop(self._by_runtime)
+            if key in self.jobs and self.jobs[key].worker is None:
+                late.append(self.jobs[key])
+        self.take_out(late)
+        return late
+
+    def end(self, key: str, seconds: float | None = None) -> Job | None:
+        """Forget a job that has ended after so many seconds, and free what it had; None if it was not there."""
+        job = self.jobs.pop(key, None)
+        if job is None:
+            return None
+        if seconds is not None:
+            self._durations.note(job.spec.kind, seconds)
+        if key in job.queue:
+            job.queue.remove(key)
+            self._extensible.append(job.queue)
+        self._placement.release(key)
+        return job
+
+    def lose_worker(self, address: str) -> Lost:
+        """Forget a worker, and what it ran."""
+        del self.workers[address]
+        self._placement.remove_worker(address)
+        there = [job for job in self.jobs.values() if job.worker == address]
+        waits = [job for job in there if job.queue[0] != job.key]
+        ran = [job for job in there if job.queue[0] == job.key]
+        for job in waits:
+            job.worker, job.queue = None, deque()
+            del self.jobs[job.key]
+        for job in ran:
+            job.queue.clear()
+            self.end(job.key)
+        unplaceable = [self.jobs.pop(key) for key in self._placement.unplaceable()]
+        return Lost(ran, waits, [job for job in self.jobs.values() if address in job.shared_by], unplaceable)
+
+    # -- starting ------------------------------------------------------------------------------
+
+    def start(self) -> list[Start]:
+        """Give jobs to workers: all that can start now, and short ones that start when those ahead have ended."""
+        started = [self._start(assignment, deque()) for assignment in self._placement.assignments()]
+        extensible, self._extensible = self._extensible, []
+        for queue in extensible:
+            self._extend(queue, started)
+        return started
+
+    def _start(self, assignment: Assignment, queue: deque[str], after: str = "") -> Start:
+        job = self.jobs[assignment.key]
+        job.worker, job.queue = assignment.worker, queue
+        job.shared_by = frozenset(worker for worker, _ in assignment.shared)
+        queue.append(assignment.key)
+        if not after:
+            self._extensible.append(queue)
+        grant = grant_of(assignment, job.request, job.spec.mpi, self.workers)
+        return Start(job, replace(grant, bind=self._bind, after=after))
+
+    def _extend(self, queue: deque[str], started: list[Start]) -> None:
+        """Send short jobs to a worker before those ahead of them have ended, so that it need not wait for us."""
+        while queue and len(queue) <= self._durations.jobs_ahead(self.jobs[queue[-1]].spec.kind):
+            after = queue[-1]
+            if self.jobs[after].spec.units:
+                return  # the forkserver knows of its members only
+            assignment = self._placement.successor(after)
+            if assignment is None:
+                return
+            started.append(self._start(assignment, queue, after))

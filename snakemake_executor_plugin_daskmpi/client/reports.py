@@ -1,0 +1,209 @@
+"""What Snakemake and the user are told: of jobs that start and end, and of a run that ends before its workflow does.
+
+Runs on: rank 1, in the link's thread; :meth:`Reports.mark_what_is_left` and :meth:`Reports.close` in Snakemake's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from snakemake_executor_plugin_daskmpi.client import exit_code, job_errors
+from snakemake_executor_plugin_daskmpi.errors import three_part_message
+from snakemake_executor_plugin_daskmpi.messages import OutcomeKind
+from snakemake_executor_plugin_daskmpi.rank import rank_log
+from snakemake_executor_plugin_daskmpi.slurm.submission import progress
+from snakemake_executor_plugin_daskmpi.snakemake_internals import evaluated, incomplete
+from snakemake_executor_plugin_daskmpi.worker.tail import tail_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+    from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
+    from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterface
+
+    from snakemake_executor_plugin_daskmpi.client.job import Job
+    from snakemake_executor_plugin_daskmpi.client.job_table import Journal
+    from snakemake_executor_plugin_daskmpi.client.notices import Notes
+    from snakemake_executor_plugin_daskmpi.client.signals import Leaving
+    from snakemake_executor_plugin_daskmpi.messages import JobOutcome
+    from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import Scheduler
+
+
+class Executor(Protocol):
+    """What of the executor the reports need."""
+
+    workflow: WorkflowExecutorInterface
+    logger: LoggerExecutorInterface
+
+    def report_job_success(self, job_info: SubmittedJobInfo) -> None:
+        """Tell Snakemake that a job is done."""
+
+    def report_job_error(self, job_info: SubmittedJobInfo, msg: str, aux_logs: list[str]) -> None:
+        """Tell Snakemake that a job has failed."""
+
+    def spawn_after_all(self, info: SubmittedJobInfo, obstacle: str) -> None:
+        """Submit a job again that could not go warm."""
+
+    def kill_local_jobs(self) -> None:
+        """Kill the processes of local rules."""
+
+
+@dataclass(slots=True)
+class Reports:
+    """What Snakemake and the user are told of one run.
+
+    Parameters
+    ----------
+    run_dir
+        Of the run's logs.
+    marks
+        Whether outputs are marked when their job starts, not when it is handed over.
+    """
+
+    executor: Executor
+    scheduler: Scheduler
+    notes: Notes
+    table: Journal
+    leaving: Leaving
+    run_dir: str
+    marks: bool
+    #: Whether the run was broken off by an error.
+    is_broken: bool = False
+    _is_over: bool = False
+    _marks_failed: bool = False
+    #: Jobs that failed, and those that were ended in time.
+    _failed: set[Any] = field(default_factory=set)
+    _ended: set[Any] = field(default_factory=set)
+    #: Whether the exit code is ours to set.
+    _sets_exit_code: bool = field(default_factory=exit_code.is_command_line)
+
+    # -- of jobs -------------------------------------------------------------------------------
+
+    def say(self, text: str, *, is_warning: bool = False) -> None:
+        """Write a line to Snakemake's log; warnings of workers may come many times, and are said once."""
+        if is_warning:
+            self.notes.warn_once(text)
+        else:
+            self.executor.logger.info(f"daskmpi: {text}")
+
+    def mark(self, job: Job) -> None:
+        """Mark the outputs of a job that is about to start as being made."""
+        if not self.marks:
+            return
+        try:
+            incomplete.mark(job.info.job)
+        except OSError as error:
+            if not self._marks_failed:
+                self._marks_failed = True
+                self.notes.warn_once(f"outputs that are being made cannot be marked as such: {error}")
+
+    def report(self, job: Job, outcome: JobOutcome) -> None:
+        """Tell how a job ended."""
+        if self.leaving.has_begun and outcome.kind is not OutcomeKind.OK:
+            return  # Snakemake holds its output for incomplete, as that of all jobs that are being ended
+        info = job.info
+        if outcome.obstacle:
+            self.notes.warn_once(f"jobs are spawned, which is slower: {outcome.obstacle}")
+            self.executor.spawn_after_all(info, outcome.obstacle)
+            return
+        self._note(job, outcome)
+        if outcome.kind is OutcomeKind.OK:
+            self.executor.report_job_success(info)
+            return
+        if outcome.kind is OutcomeKind.LOST and outcome.worker and not outcome.log_tail:
+            path = rank_log.rank_log_path(self.run_dir, outcome.worker)
+            tail = tail_of(path, n_lines=5)
+            outcome = replace(outcome, log=str(path) if tail else "", log_tail=tail)
+        log = Path(outcome.log or job.spec.log)
+        logs = [os.path.relpath(log)] if log.exists() else []
+        text = job_errors.text(outcome, info.job, job.spec)
+        if info.job.is_group():
+            self.executor.logger.error(text)  # Snakemake does not print the message of a group
+        self._failed.add(info.job)
+        self.executor.report_job_error(info, msg=text, aux_logs=logs)
+
+    def take_back(self, job: Job, outcome: JobOutcome) -> None:
+        """Let Snakemake clean up after a job that was ended in time, which is no failure of its own."""
+        if self.leaving.has_begun:
+            return
+        self._note(job, outcome)
+        self._ended.add(job.info.job)
+        self.scheduler.take_back(job.info.job)
+
+    def _note(self, job: Job, outcome: JobOutcome) -> None:
+        with contextlib.suppress(OSError):  # a full disk: no reason to end the run
+            self.table.note(job.spec, outcome)
+        if outcome.shadow_dir:
+            job.info.job.shadow_dir = outcome.shadow_dir
+        if outcome.tmpdir:
+            evaluated.note_tmpdir(job.info.job, outcome.tmpdir)
+
+    # -- of the end ----------------------------------------------------------------------------
+
+    def has_nothing_else(self, set_aside: Sequence[Job]) -> bool:
+        """Say whether Snakemake waits for nothing but jobs that were set aside."""
+        return self.scheduler.has_nothing_but({job.info.job for job in set_aside})
+
+    def end_run(self, set_aside: Sequence[Job]) -> None:
+        """Let Snakemake hand over nothing any more, and end when what runs has ended."""
+        self._is_over = True
+        self.scheduler.end({job.info.job for job in set_aside})
+
+    def end_local_jobs(self) -> bool:
+        """End the jobs of local rules, and say whether there were any."""
+        local = {job for job in self.scheduler.running if job.is_local}
+        self._ended |= local
+        if local:
+            self.executor.kill_local_jobs()
+        return bool(local)
+
+    def on_broken(self, error: Exception) -> None:
+        """End the run, which cannot go on."""
+        self.is_broken = True
+        self.executor.kill_local_jobs()  # else Snakemake, which ends now, would wait for them
+        self.scheduler.break_off(error)
+
+    def mark_what_is_left(self) -> None:
+        """Mark the outputs of failed jobs that Snakemake could not clean up after: they count as running to it."""
+        if not self.marks or not self.scheduler.is_there:
+            return
+        for job in self._failed & self.scheduler.running:
+            with contextlib.suppress(OSError):
+                incomplete.mark_again(job)
+
+    def close(self, why: str, next_step: str) -> int | None:
+        """Say what was done and what is left; return the exit code unless that is Snakemake's own.
+
+        Parameters
+        ----------
+        why
+            Nothing started any more; "" if there was no time for the jobs that are left.
+        next_step
+            What continues the workflow.
+        """
+        done, total = self.scheduler.n_finished, len(self.executor.workflow.dag)
+        failed = self.scheduler.failed - self._ended
+        if not self._is_over or done >= total:
+            return None
+        progress.write(progress.Progress(done, total))
+        why = why or "no job that is left would end before the allocation does"
+        parts = [f"{done} of {total} jobs {'is' if done == 1 else 'are'} done, {total - done} left"]
+        if self._ended:
+            one = len(self._ended) == 1
+            parts.append(f"{len(self._ended)} of them {'was' if one else 'were'} ended and start{'s' * one} anew")
+        if failed:
+            parts.append(f"{len(failed)} failed")
+        text = three_part_message(
+            f"The run ends before its workflow: {why}.", seen="; ".join(parts) + ".", next_step=next_step
+        )
+        self.executor.logger.error(f"daskmpi: {text}")
+        if failed:
+            return None
+        if self._sets_exit_code:
+            exit_code.end_with(os.EX_TEMPFAIL)
+        return os.EX_TEMPFAIL

@@ -1,0 +1,277 @@
+"""What happens in a run, as a state: events go in, actions come out. Pure but for the clock that it is given.
+
+Runs on: rank 1, in the link's thread.
+
+Each story is one function: a worker dies (:meth:`RunState.on_worker_lost`), the deadline comes
+(:meth:`RunState.on_time`), the user presses Ctrl-C (:meth:`RunState.on_cancel`), a signal asks to drain
+(:meth:`RunState.on_drain`), a job ends (:meth:`RunState.on_outcome`). The pool carries the actions out, in their order.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_daskmpi.client.actions import (
+    EndJob,
+    EndJobs,
+    EndLocalJobs,
+    EndRun,
+    Release,
+    Report,
+    Respawn,
+    Say,
+    TakeBack,
+)
+from snakemake_executor_plugin_daskmpi.messages import JobOutcome, OutcomeKind, WorkerInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from snakemake_executor_plugin_daskmpi.client.actions import Action
+    from snakemake_executor_plugin_daskmpi.client.job import Job
+    from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
+    from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
+
+#: Seconds within which a launcher, or Slurm, ends all processes of a run; arbitrary.
+_END_SPREADS_S = 1.0
+
+
+class Drains(Enum):
+    """What asks a run to start nothing any more."""
+
+    SIGUSR1 = "SIGUSR1 was received"
+    SIGTERM = "SIGTERM was received"
+    DEADLINE = "the allocation ends"
+
+
+@dataclass(slots=True)
+class RunState:
+    """The jobs and workers of a run.
+
+    Parameters
+    ----------
+    queue
+        Of the run, empty.
+    is_world, is_slurm_step
+        Whether the workers are ranks of an MPI world, and of a step of a Slurm job. Then a lost worker, or a body that
+        was ended by SIGTERM, may be the first sign that all processes of the run are being ended.
+    patience_s
+        Seconds to wait for a lost worker that is started anew.
+    clock
+        Seconds that never go back.
+    """
+
+    queue: JobQueue
+    is_world: bool = False
+    is_slurm_step: bool = False
+    patience_s: float = 300.0
+    clock: Callable[[], float] = time.monotonic
+    #: Why nothing starts any more, in words; "" while jobs do.
+    why_draining: str = ""
+    #: Whether the run was cancelled: what comes after that is of no interest.
+    is_cancelled: bool = False
+    #: Jobs that will not start in this run, by key.
+    set_aside: dict[str, Job] = field(default_factory=dict)
+    #: Whether Snakemake was told to end.
+    is_over: bool = False
+    #: When to give up a lost worker, by its name.
+    _awaited: dict[str, float] = field(default_factory=dict)
+    #: Jobs that no worker that is there can hold, and one that is awaited perhaps could.
+    _held: dict[str, Job] = field(default_factory=dict)
+    #: Outcomes that are reported later, unless all is over by then.
+    _withheld: list[tuple[float, Job, JobOutcome]] = field(default_factory=list)
+    #: Whether what ran at the deadline was told to end.
+    _has_ended_jobs: bool = False
+    #: How many times in turn there was nothing left to do.
+    _looks: int = 0
+
+    # -- what the pool asks --------------------------------------------------------------------
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether nothing starts any more."""
+        return bool(self.why_draining) or self.is_cancelled
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job waits or runs."""
+        return not (self.queue.jobs or self._held or self._withheld)
+
+    @property
+    def may_be_over(self) -> bool:
+        """Whether it is up to Snakemake if there is anything left to do: see :meth:`on_look`."""
+        return self.is_idle and bool(self.set_aside) and not self.is_over
+
+    def next_alarm_s(self) -> float | None:
+        """Return in how many seconds :meth:`on_time` is due at the latest; None if at no certain time."""
+        alarms = [*self._awaited.values(), *(when for when, _, _ in self._withheld)]
+        due = [when - self.clock() for when in alarms]
+        if (deadline := self.queue.deadline) is not None and not self.is_cancelled:
+            if not self.why_draining:
+                due.append(deadline.drains_in_s)
+            if not self._has_ended_jobs:
+                due.append(deadline.ends_jobs_in_s)
+        return max(0.0, min(due)) if due else None
+
+    # -- workers -------------------------------------------------------------------------------
+
+    def on_worker_added(self, info: WorkerInfo) -> list[Action]:
+        """Take in a worker that is ready, the first time or again."""
+        self.queue.add_worker(info)
+        if self._awaited.pop(info.name, None) is None:
+            return []
+        return [Say(f"worker {info.name} on {info.host} is back."), *self._put_held()]
+
+    def on_worker_lost(self, address: str) -> list[Action]:
+        """Report what ran on a worker that is gone, let wait again what waited there, and await it if it comes back."""
+        info = self.queue.workers.get(address)
+        if info is None:
+            return []
+        lost = self.queue.lose_worker(address)
+        actions: list[Action] = []
+        if info.lives_left and not self.is_cancelled:
+            self._awaited[info.name] = self.clock() + self.patience_s
+            more = f"{info.lives_left - 1} more time{'s' * (info.lives_left != 2)}"  # noqa: PLR2004 - one more time
+            text = f"worker {info.name} on {info.host} was lost, and is started anew (and {more} if need be)."
+            actions += [Say(text, is_warning=True), Respawn(info.name)]
+        for job in lost.waits:
+            actions += [Release(job.key), *self._put(job)]
+        reason = f"worker {info.name} on {info.host} died while running it"
+        for job in lost.ran:
+            outcome = JobOutcome(job.key, OutcomeKind.LOST, worker=info.name, host=info.host, reason=reason)
+            actions += [Release(job.key), *self._report(job, outcome)]
+        for job in lost.unplaceable:
+            actions += self._put(job)
+        # The worker that runs the body ends it; its outcome comes as any other.
+        reason = f"worker {info.name} on {info.host}, which had tasks of it, died"
+        return actions + [EndJob(job.key, job.worker or "", reason) for job in lost.shared]
+
+    # -- jobs ----------------------------------------------------------------------------------
+
+    def on_submitted(self, job: Job) -> list[Action]:
+        """Let a job wait for its turn, or say why that will not come."""
+        return self._put(job)
+
+    def on_turn(self) -> list[Action]:
+        """Start all that can start; once for all that has happened in a turn of the event loop."""
+        if self.is_draining:
+            return []
+        actions = self._set_aside(self.queue.take_out_late_ones())
+        return [*actions, *self.queue.start()]
+
+    def on_outcome(self, outcome: JobOutcome) -> list[Action]:
+        """Report the outcome of a job; nothing if it was reported before."""
+        took_s = outcome.ended_at - outcome.started_at if outcome.ended_at else None
+        job = self.queue.end(outcome.key, took_s)
+        if job is None:
+            return []
+        return [Release(job.key), *self._report(job, outcome)]
+
+    def on_given_up(self, key: str, reason: str) -> list[Action]:
+        """Report a job as lost that Dask will send no outcome of."""
+        job = self.queue.jobs.get(key)
+        info = self.queue.workers.get(job.worker or "") if job else None
+        worker, host = (info.name, info.host) if info else ("", "")
+        return self.on_outcome(JobOutcome(key, OutcomeKind.LOST, worker=worker, host=host, reason=reason))
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def on_deadline_known(self, deadline: Deadline) -> list[Action]:
+        """Start nothing that would not end in time, drain before the deadline, then end what still runs."""
+        self.queue.deadline = deadline
+        return []
+
+    def on_time(self) -> list[Action]:
+        """Do what is due: drain before the deadline, end what runs at it, give up workers, report what was withheld."""
+        actions: list[Action] = []
+        deadline, now = self.queue.deadline, self.clock()
+        if deadline is not None and not self.is_cancelled:
+            if deadline.drains_in_s <= 0:
+                actions += self.on_drain(Drains.DEADLINE, deadline.end_text())
+            if deadline.ends_jobs_in_s <= 0 and not self._has_ended_jobs:
+                self._has_ended_jobs = True
+                actions += [EndLocalJobs()]
+                actions += [EndJobs(OutcomeKind.TIMED_OUT, deadline.end_text())] if self.queue.jobs else []
+        for name in [name for name, when in self._awaited.items() if when <= now]:
+            del self._awaited[name]
+            text = f"worker {name} did not come back in time (--daskmpi-startup-timeout)."
+            actions += [Say(text, is_warning=True), *self._put_held()]
+        due = [entry for entry in self._withheld if entry[0] <= now]
+        self._withheld = [entry for entry in self._withheld if entry[0] > now]
+        return actions + [Report(job, outcome) for _, job, outcome in due]
+
+    def on_drain(self, what: Drains, words: str = "") -> list[Action]:
+        """Start nothing any more; what runs may end."""
+        if self.is_draining:
+            return []
+        self.why_draining = words or what.value
+        running = sum(job.worker is not None for job in self.queue.jobs.values())
+        ends = f"{running} running one{'s' * (running != 1)} may end" if running else "none runs"
+        again = " A second SIGTERM ends them." if running and what is Drains.SIGTERM else ""
+        text = f"{self.why_draining}: no further jobs start, {ends}.{again}"
+        waiting = [*self.queue.waiting, *self._held.values()]
+        self.queue.take_out(waiting)
+        self._held.clear()
+        return [Say(text, is_warning=True), *self._set_aside(waiting)]
+
+    def on_cancel(self) -> list[Action]:
+        """Forget what waits, and end what runs: the user presses Ctrl-C, or Snakemake gives up."""
+        self.is_cancelled = True
+        self.queue.take_out(self.queue.waiting)
+        self._held.clear()
+        return [EndJobs(OutcomeKind.CANCELLED)] if self.queue.workers else []
+
+    def on_hurry(self) -> list[Action]:
+        """End what runs at once: the user presses Ctrl-C again."""
+        return [EndJobs(OutcomeKind.CANCELLED, at_once=True)]
+
+    def on_look(self, *, nothing_else: bool) -> list[Action]:
+        """End the run if Snakemake has had nothing left to hand over, twice in turn, but what was set aside."""
+        self._looks = self._looks + 1 if nothing_else and self.may_be_over else 0
+        return self._end() if self._looks > 1 else []
+
+    def on_local_jobs_ended(self) -> list[Action]:
+        """Let the run end: jobs of local rules were ended at the deadline."""
+        return self._end()
+
+    # -- steps of these ------------------------------------------------------------------------
+
+    def _put(self, job: Job) -> list[Action]:
+        if self.is_draining:
+            return self._set_aside([job])
+        refusal = self.queue.put(job)
+        if refusal is None:
+            return []
+        if self._awaited:
+            self._held[job.key] = job
+            return []
+        return [Report(job, JobOutcome(job.key, OutcomeKind.FAILED, reason=str(refusal)))]
+
+    def _put_held(self) -> list[Action]:
+        held, self._held = self._held, {}
+        return [action for job in held.values() for action in self._put(job)]
+
+    def _set_aside(self, jobs: Iterable[Job]) -> list[Action]:
+        new = {job.key: job for job in jobs}
+        self.set_aside |= new
+        return self._end() if new and self.why_draining else []
+
+    def _report(self, job: Job, outcome: JobOutcome) -> list[Action]:
+        if outcome.kind in (OutcomeKind.TIMED_OUT, OutcomeKind.CANCELLED):
+            return [*self._end(), TakeBack(job, outcome)]
+        may_be_the_end = (self.is_slurm_step and outcome.signal == signal.SIGTERM) or (
+            self.is_world and outcome.kind is OutcomeKind.LOST
+        )
+        if may_be_the_end:
+            # Then jobs are no errors, and our own end comes in a moment.
+            self._withheld.append((self.clock() + _END_SPREADS_S, job, outcome))
+            return []
+        return [Report(job, outcome)]
+
+    def _end(self) -> list[Action]:
+        self.is_over = True
+        return [EndRun(tuple(self.set_aside.values()))]
