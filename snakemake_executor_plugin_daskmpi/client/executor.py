@@ -36,7 +36,7 @@ from snakemake_executor_plugin_daskmpi.resources import JobResources
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility, incomplete
 from snakemake_executor_plugin_daskmpi.snakemake_internals.group_needs import least_of
-from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import Scheduler
+from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import END, ROUNDS, Scheduler
 from snakemake_executor_plugin_daskmpi.warm import body
 from snakemake_executor_plugin_daskmpi.world import bootstrap
 
@@ -63,7 +63,7 @@ class Executor(SpawningExecutor):
         self._drains: Drains | None = None
         #: Why no job goes warm, if none does.
         self._spawn_all_because = ""
-        self._scheduler = Scheduler(self.workflow)
+        self._scheduler = self._known_scheduler()
         self._pool: Pool | None = None
         self._world: World | None = None
         self._table: Journal | None = None
@@ -165,6 +165,23 @@ class Executor(SpawningExecutor):
             self._spawn_all_because = f"the workflow's settings cannot be packed: {type(error).__name__}: {error}"
             self.logger.warning(f"daskmpi: jobs are spawned, which is slower: {self._spawn_all_because}")
             return b""
+
+    def _known_scheduler(self) -> Scheduler:
+        """Return Snakemake's scheduler as far as this version of it is known; say what cannot be done."""
+        rounds = compatibility.lacks_of_scheduler(ROUNDS)
+        end = compatibility.lacks_of_scheduler(END)
+        differs = "this version of Snakemake differs from those we know"
+        if rounds:
+            self.logger.warning(
+                f"daskmpi: at most 100 jobs start a second, unless --max-jobs-per-timespan lifts that: {differs}: "
+                f"{'; '.join(rounds)}."
+            )
+        if end:
+            self.logger.warning(
+                f"daskmpi: jobs that cannot start before the run ends are going to count as failed: {differs}: "
+                f"{'; '.join(end)}."
+            )
+        return Scheduler(self.workflow, has_rounds=not rounds, has_end=not end)
 
     def _listen_to_signals(self) -> None:
         on_node = {"SLURM_JOB_ID", "SLURMD_NODENAME"} <= os.environ.keys()

@@ -2,8 +2,7 @@
 
 Runs on: rank 1. The Dask client lives in an event loop and daemon thread of its own, its
 :class:`~snakemake_executor_plugin_daskmpi.world.link.Link`; methods without underscore are called from
-Snakemake's threads, all others run in that loop, each under the one guard: an error breaks the run with a message,
-instead of leaving it to wait for ever.
+Snakemake's threads, all others run in that loop, each under the one :mod:`guard`.
 
 Each Future is pinned to its worker, held until the job's outcome has come, and released before
 that is reported: Dask would run a finished job again whose Future is held when its worker dies.
@@ -29,13 +28,14 @@ from snakemake_executor_plugin_daskmpi.client.actions import (
     Start,
     TakeBack,
 )
+from snakemake_executor_plugin_daskmpi.client.guard import Guard
 from snakemake_executor_plugin_daskmpi.errors import PoolError
 from snakemake_executor_plugin_daskmpi.messages import TOPIC, JobOutcome, RunContext
 from snakemake_executor_plugin_daskmpi.rank import rank_log
 from snakemake_executor_plugin_daskmpi.worker import rpc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
     import distributed
@@ -80,8 +80,7 @@ class Pool:
         self._turn_is_due = self._is_closed = False
         self._sweeper: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        #: What is under way and not waited for, held so that it is not collected.
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._guard = Guard(self._break)
         self._cancelling: Future[None] | None = None
         #: Whether workers take only jobs of certain components; known once open.
         self.names_components = False
@@ -111,42 +110,16 @@ class Pool:
 
     def hurry(self) -> None:
         """Let a :meth:`cancel` be quick: SIGKILL now. May be called by a signal's handler."""
-        self._link.loop.call_soon_threadsafe(self._guarded(self._hurry))
+        self._link.loop.call_soon_threadsafe(self._guard.step(self._hurry))
 
     def close(self) -> None:
         """Stop listening. The world stays."""
         self._link.call(self._close(), timeout_s=_CANCEL_S)
 
     def _tell(self, event: Callable[[], list[Action]]) -> None:
-        self._link.loop.call_soon_threadsafe(self._guarded(lambda: self._do(event())))
-
-    # -- the guard ---------------------------------------------------------------------------
-
-    def _guarded(self, step: Callable[[], None]) -> Callable[[], None]:
-        """Return a step of the event loop whose errors break the run."""
-
-        def guarded() -> None:
-            try:
-                step()
-            except Exception as error:  # noqa: BLE001 - becomes the executor's error
-                self._break(error)
-
-        return guarded
-
-    def _in_background(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Have something done that is not waited for, and whose errors break the run."""
-
-        async def guarded() -> None:
-            try:
-                await coroutine
-            except Exception as error:  # noqa: BLE001 - becomes the executor's error
-                self._break(error)
-
-        self._tasks.add(task := asyncio.ensure_future(guarded()))
-        task.add_done_callback(self._tasks.discard)
+        self._link.loop.call_soon_threadsafe(self._guard.step(lambda: self._do(event())))
 
     def _break(self, error: Exception) -> None:
-        _log.error("the run breaks", exc_info=error)
         if not self._is_closed:
             self._snakemake.on_broken(error)
 
@@ -159,8 +132,8 @@ class Pool:
             self._do(self._state.on_worker_added(info))
         offers = self._state.queue.offers
         self.names_components = any(offer.components is not None for offer in offers.values())
-        client.subscribe_topic(TOPIC, lambda event: self._guarded(lambda: self._on_worker_event(event[1]))())
-        client.subscribe_topic("all", lambda event: self._guarded(lambda: self._on_cluster_event(event[1]))())
+        client.subscribe_topic(TOPIC, lambda event: self._guard.step(lambda: self._on_worker_event(event[1]))())
+        client.subscribe_topic("all", lambda event: self._guard.step(lambda: self._on_cluster_event(event[1]))())
         await client.run_on_scheduler(rank_log.open_rank_log, context.run_dir)
         await client.run(rpc.prepare, context)
         self._sweep_later()
@@ -179,7 +152,7 @@ class Pool:
             _log.error("%s was lost", self._state.queue.workers[address].name)
             self._do(self._state.on_worker_lost(address))
         elif message.get("action") == "add-worker" and not is_known and not self._state.is_cancelled:
-            self._in_background(self._welcome(address))
+            self._guard.in_background(self._welcome(address))
 
     async def _welcome(self, address: str) -> None:
         """Take in a worker that was started anew."""
@@ -193,7 +166,7 @@ class Pool:
         self._do(self._state.on_worker_added(info))
 
     def _sweep_later(self) -> None:
-        self._sweeper = self._link.loop.call_later(_SWEEP_S, self._guarded(self._sweep))
+        self._sweeper = self._link.loop.call_later(_SWEEP_S, self._guard.step(self._sweep))
 
     def _sweep(self) -> None:
         """Look for what no event tells of: a lost scheduler, jobs that Dask has given up, a run with nothing to do."""
@@ -210,7 +183,7 @@ class Pool:
         self._sweep_later()
         for key, future in list(self._futures.items()):
             if future.status in ("error", "cancelled", "lost"):
-                self._in_background(self._note_given_up(key, future))
+                self._guard.in_background(self._note_given_up(key, future))
         if self._state.may_be_over:
             set_aside = tuple(self._state.set_aside.values())
             self._do(self._state.on_look(nothing_else=self._snakemake.has_nothing_else(set_aside)))
@@ -227,7 +200,7 @@ class Pool:
         """Place once for all that happens in this turn of the loop."""
         if not self._turn_is_due:
             self._turn_is_due = True
-            self._link.loop.call_soon(self._guarded(self._take_turn))
+            self._link.loop.call_soon(self._guard.step(self._take_turn))
 
     def _take_turn(self) -> None:
         self._turn_is_due = False
@@ -238,7 +211,7 @@ class Pool:
             self._alarm.cancel()
             self._alarm = None
         if (in_s := self._state.next_alarm_s()) is not None and not self._is_closed:
-            self._alarm = self._link.loop.call_later(in_s, self._guarded(lambda: self._do(self._state.on_time())))
+            self._alarm = self._link.loop.call_later(in_s, self._guard.step(lambda: self._do(self._state.on_time())))
 
     # -- what is done --------------------------------------------------------------------------
 
@@ -289,7 +262,7 @@ class Pool:
 
     def _order(self, what: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         """Have workers do something that is not waited for."""
-        self._in_background(self._link.client.run(what, *arguments, on_error="ignore", **options))
+        self._guard.in_background(self._link.client.run(what, *arguments, on_error="ignore", **options))
 
     # -- the end -------------------------------------------------------------------------------
 

@@ -79,6 +79,8 @@ class Reports:
     #: Jobs that failed, and those that were ended in time.
     _failed: set[Any] = field(default_factory=set)
     _ended: set[Any] = field(default_factory=set)
+    #: Submissions that failed because the run ends; Snakemake may hand over the same job again.
+    _given_up: set[Job] = field(default_factory=set)
     #: Whether the exit code is ours to set.
     _sets_exit_code: bool = field(default_factory=exit_code.is_command_line)
 
@@ -132,6 +134,9 @@ class Reports:
         if self.leaving.has_begun:
             return
         self._note(job, outcome)
+        if not self.scheduler.has_end:
+            self._fail(job, "ended before its time")
+            return
         self._ended.add(job.info.job)
         self.scheduler.take_back(job.info.job)
 
@@ -147,15 +152,29 @@ class Reports:
 
     def has_nothing_else(self, set_aside: Sequence[Job]) -> bool:
         """Say whether Snakemake waits for nothing but jobs that were set aside."""
-        return self.scheduler.has_nothing_but({job.info.job for job in set_aside})
+        return not self.scheduler.has_end or self.scheduler.has_nothing_but({job.info.job for job in set_aside})
 
     def end_run(self, set_aside: Sequence[Job]) -> None:
         """Let Snakemake hand over nothing any more, and end when what runs has ended."""
-        self._is_over = True
-        self.scheduler.end({job.info.job for job in set_aside})
+        if self.scheduler.has_end:
+            self._is_over = True
+            self.scheduler.end({job.info.job for job in set_aside})
+            return
+        for job in set_aside:
+            if job not in self._given_up:
+                self._given_up.add(job)
+                self._fail(job, "did not start: this run ends before")
+
+    def _fail(self, job: Job, why: str) -> None:
+        """Let a job count as failed that did not: Snakemake takes that from every executor."""
+        self._failed.add(job.info.job)
+        self.executor.report_job_error(job.info, msg=f"daskmpi: {job.spec.name} {why}.", aux_logs=[])
 
     def end_local_jobs(self) -> bool:
         """End the jobs of local rules, and say whether there were any."""
+        if not self.scheduler.has_end:
+            self.executor.kill_local_jobs()
+            return False
         local = {job for job in self.scheduler.running if job.is_local}
         self._ended |= local
         if local:
@@ -170,7 +189,7 @@ class Reports:
 
     def mark_what_is_left(self) -> None:
         """Mark the outputs of failed jobs that Snakemake could not clean up after: they count as running to it."""
-        if not self.marks or not self.scheduler.is_there:
+        if not (self.marks and self.scheduler.has_end and self.scheduler.is_there):
             return
         for job in self._failed & self.scheduler.running:
             with contextlib.suppress(OSError):
@@ -186,9 +205,11 @@ class Reports:
         next_step
             What continues the workflow.
         """
+        if not self._is_over:
+            return None
         done, total = self.scheduler.n_finished, len(self.executor.workflow.dag)
         failed = self.scheduler.failed - self._ended
-        if not self._is_over or done >= total:
+        if done >= total:
             return None
         progress.write(progress.Progress(done, total))
         why = why or "no job that is left would end before the allocation does"

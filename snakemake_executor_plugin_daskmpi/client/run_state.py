@@ -135,8 +135,8 @@ class RunState:
         actions: list[Action] = []
         if info.lives_left and not self.is_cancelled:
             self._awaited[info.name] = self.clock() + self.patience_s
-            more = f"{info.lives_left - 1} more time{'s' * (info.lives_left != 2)}"  # noqa: PLR2004 - one more time
-            text = f"worker {info.name} on {info.host} was lost, and is started anew (and {more} if need be)."
+            more = f"; {info.lives_left - 1} more if need be" if info.lives_left > 1 else ", for the last time"
+            text = f"worker {info.name} on {info.host} was lost, and is started anew{more}."
             actions += [Say(text, is_warning=True), Respawn(info.name)]
         for job in lost.waits:
             actions += [Release(job.key), *self._put(job)]

@@ -1,6 +1,10 @@
-"""Whether the installed Snakemake still is what warm bodies are made for.
+"""Whether the installed Snakemake still has the internals that this package uses, which nobody has promised.
 
 Runs on: rank 1, before a run.
+
+Where something has changed, the run does without, and says so: its bodies are spawned (:func:`changes`), its rounds are
+Snakemake's, its end is that of a run with failed jobs (:func:`lacks_of_scheduler`), outputs are marked when their jobs
+are handed over (:func:`incomplete.can_wait`).
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ from snakemake_executor_plugin_daskmpi.snakemake_internals import evaluated, wor
 from snakemake_executor_plugin_daskmpi.snakemake_internals.recorded import CALLED
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from snakemake.workflow import Workflow
 
 #: What a job remembers, set in a rebuilt one.
@@ -67,6 +73,14 @@ def changes(workflow: Workflow) -> list[str]:
     for owner, names in ((workflow, WORKFLOW_STATE), (workflow.dag, DAG_STATE)):
         found += [f"{type(owner).__name__} has no {name} any more" for name in names if not hasattr(owner, name)]
     return found
+
+
+def lacks_of_scheduler(names: Collection[str]) -> list[str]:
+    """Return which attributes and methods Snakemake's scheduler does not have any more, in words."""
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    there = {*dir(JobScheduler), *JobScheduler.__init__.__code__.co_names}
+    return [f"JobScheduler has no {name} any more" for name in sorted(names) if name not in there]
 
 
 def _lack(name: str, parameters: tuple[str, ...]) -> str:

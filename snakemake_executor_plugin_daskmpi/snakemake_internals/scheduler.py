@@ -32,11 +32,11 @@ _DEFAULT_LIMIT = (100, 1)
 #: Jobs that a round looks at; measured, 1,000 cost 0.3 s, and 3,000 already 2 s.
 _SUBSAMPLE = 1000
 
-#: Attributes of Snakemake's JobScheduler that this module uses.
-ATTRIBUTES = (
-    *("running", "failed", "finished_jobs", "keepgoing", "resources", "subsample", "job_rate_limiter"),
-    *("_lock", "_open_jobs", "_tofinish", "_toerror", "_last_job_selection_empty"),
-    *("exit_gracefully", "error_callback", "executor_error_callback"),
+#: What this module uses of Snakemake's JobScheduler for fewer rounds, and for the end: attributes and methods.
+ROUNDS = frozenset({"job_rate_limiter", "subsample", "resources", "_open_jobs"})
+END = frozenset(
+    {"running", "failed", "finished_jobs", "keepgoing", "exit_gracefully", "error_callback"}
+    | {"_lock", "_tofinish", "_toerror", "_last_job_selection_empty"}
 )
 
 
@@ -48,9 +48,14 @@ class Scheduler:
     ----------
     workflow
         Whose scheduler is made after its executor.
+    has_rounds, has_end
+        Whether the installed Snakemake has what :data:`ROUNDS` and :data:`END` name. Without the former, the limit
+        stays. Without the latter, the run's end is made of what Snakemake's interface for executors promises.
     """
 
     workflow: WorkflowExecutorInterface
+    has_rounds: bool = True
+    has_end: bool = True
 
     @property
     def is_there(self) -> bool:
@@ -65,6 +70,8 @@ class Scheduler:
 
     def lift_default_limit(self) -> bool:
         """Lift the default limit of job starts, and say whether there was one to lift."""
+        if not self.has_rounds:
+            return False
         limiter = self._its.job_rate_limiter
         limit = getattr(limiter, "_limit", None)
         if (getattr(limit, "max_jobs", 0), getattr(limit, "timespan", 0)) != _DEFAULT_LIMIT:
@@ -78,7 +85,7 @@ class Scheduler:
 
     def hold_another_round(self) -> None:
         """Have another round held at once, if nothing limits it."""
-        if self._its.job_rate_limiter is None:
+        if self.has_rounds and self._its.job_rate_limiter is None:
             self._its._open_jobs.release()  # noqa: SLF001 - no public way
 
     # -- jobs ----------------------------------------------------------------------------------

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+#: As dask-mpi takes it.
+_WORKER_CLASS = "snakemake_executor_plugin_daskmpi.worker.dask_worker.DaskWorker"
+
 
 @dataclass(slots=True)
 class MpiWorld:
@@ -185,15 +188,11 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
         if forked is None:
             credentials = comm.bcast(None if settings.insecure else security.Credentials.make())
             _initialize(comm, hosts, credentials)
+            code = 0
         else:
             offer = limits.offer_of(settings, os.environ, limits.share_of(seat.rank, hosts))
             worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0], settings.respawn or 0)
-            rpc.install(worker)
-            _end_with_keeper(lambda: _end_rank(scratch, worker))
-            options = dask_config.worker_options(worker.name, offer, scratch)
-            _initialize(comm, hosts, comm.bcast(None), worker_options=options)
-            worker.close()
-        code = 0
+            code = _work(comm, hosts, worker, scratch)
     except keeper.KeeperGoneError:
         pass
     except BaseException as error:  # noqa: BLE001 - the end of this rank, whatever it is
@@ -205,6 +204,23 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _work(comm: KeptComm, hosts: list[str], worker: runner.Runner, scratch: str) -> int:
+    """Be a worker until the world ends, and return the exit code: not 0 for one that is to be started anew."""
+    from snakemake_executor_plugin_daskmpi.worker.dask_worker import WorkerRemovedError
+
+    rpc.install(worker)
+    _end_with_keeper(lambda: _end_rank(scratch, worker))
+    options = dask_config.worker_options(worker.name, worker.offer, scratch)
+    try:
+        _initialize(comm, hosts, comm.bcast(None), worker_class=_WORKER_CLASS, worker_options=options)
+    except WorkerRemovedError as error:
+        _log.error("%s ends, and the world goes on: %s", worker.name, error)
+        return 1
+    finally:
+        worker.close()
+    return 0
 
 
 def _initialize(comm: KeptComm, hosts: list[str], credentials: security.Credentials | None, **options: Any) -> None:

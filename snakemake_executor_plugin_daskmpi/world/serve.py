@@ -70,7 +70,7 @@ async def _scheduler(protocol: str) -> None:
 
 
 async def _worker(name: str, order: Order, forkserver_pid: int, connection: Connection) -> None:
-    from distributed import Worker
+    from snakemake_executor_plugin_daskmpi.worker.dask_worker import DaskWorker, WorkerRemovedError
 
     offer = limits.offer_of(Settings(**order.settings), os.environ, limits.Share(*order.share), order.cores)
     ours = runner.Runner(name, offer, connection, forkserver_pid, order.lives_left)
@@ -79,10 +79,14 @@ async def _worker(name: str, order: Order, forkserver_pid: int, connection: Conn
 
     async def serve() -> None:
         options = dask_config.worker_options(name, offer, order.scratch)
-        async with Worker(order.address, host=order.host, dashboard=False, **options) as worker:
+        async with DaskWorker(order.address, host=order.host, dashboard=False, **options) as worker:
             await worker.finished()
 
-    orderly = await _until_abandoned(serve())
+    try:
+        orderly = await _until_abandoned(serve())
+    except WorkerRemovedError as error:
+        _log.error("%s ends, and the world goes on: %s", name, error)
+        orderly = False
     ours.close()
     if not orderly:
         os._exit(1)

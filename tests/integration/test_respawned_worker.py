@@ -33,6 +33,28 @@ SNAKEFILE = """
         shell: "touch {output}"
 """
 
+#: Has Dask remove the worker, as one of which it has not heard for long, when a file is there.
+REMOVAL = """
+    import gc
+    import threading
+    import time
+    from pathlib import Path
+
+    async def remove(dask_scheduler):
+        [address] = dask_scheduler.workers
+        await dask_scheduler.remove_worker(address, stimulus_id="silence")
+
+    def remove_in_time(client):
+        while not Path("remove").exists():
+            time.sleep(0.05)
+        client.loop.add_callback(client.run_on_scheduler, remove)
+
+    onstart:
+        from distributed import Client
+        [client] = [one for one in gc.get_objects() if isinstance(one, Client)]
+        threading.Thread(target=remove_in_time, args=[client], daemon=True).start()
+"""
+
 
 @pytest.mark.parametrize(("launcher", "ranks"), [("local", 0), *((mpi, 3) for mpi in SAMPLED)])
 def test_the_only_worker_comes_back_and_does_the_rest(workflow: Workflow, launcher: str, ranks: int):
@@ -47,9 +69,24 @@ def test_the_only_worker_comes_back_and_does_the_rest(workflow: Workflow, launch
     wait_until(lambda: len(workflow.lines("started")) == 2 or run.has_ended, on_timeout=lambda: run.text, timeout_s=60)
     workflow.write("go", "")
     run.ends_with(0)
-    assert run.text.count("was lost, and is started anew (1 of 1).") == 1
+    assert run.text.count("was lost, and is started anew, for the last time.") == 1
     assert run.text.count("daskmpi: worker rank 2 on ") == 2
     assert "is back." in run.text
+
+
+@pytest.mark.parametrize(("launcher", "ranks"), [("local", 0), *((mpi, 3) for mpi in SAMPLED)])
+def test_a_worker_that_dask_has_removed_comes_back_too(workflow: Workflow, launcher: str, ranks: int):
+    workflow.write("Snakefile", SNAKEFILE + REMOVAL)
+    options = ("--retries", "1", "--daskmpi-respawn", "1", "--daskmpi-cores", "2")
+    run = workflow.start(*options, launcher=launcher, ranks=ranks)
+    workflow.wait_for("started", run=run)
+    workflow.write("remove", "")
+    wait_until(lambda: len(workflow.lines("started")) == 2 or run.has_ended, on_timeout=lambda: run.text, timeout_s=60)
+    workflow.write("go", "")
+    run.ends_with(0)
+    assert run.text.count("was lost, and is started anew, for the last time.") == 1
+    assert "is back." in run.text
+    workflow.assert_nothing_left()
 
 
 def test_a_worker_is_started_anew_so_many_times_and_no_more(workflow: Workflow):

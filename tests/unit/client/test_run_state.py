@@ -199,7 +199,7 @@ class TestALostWorker:
         actions = run.state.on_worker_lost("tcp://2")
         assert kinds(actions) == ["Say", "Respawn"]
         assert actions[1] == Respawn("rank 2")
-        assert said(actions) == ["worker rank 2 on node was lost, and is started anew (and 1 more time if need be)."]
+        assert said(actions) == ["worker rank 2 on node was lost, and is started anew; 1 more if need be."]
 
     def test_that_has_no_lives_left_is_not_awaited(self):
         run = Run(lives=0)
