@@ -31,7 +31,7 @@ from snakemake_executor_plugin_daskmpi.client.actions import (
 from snakemake_executor_plugin_daskmpi.client.guard import Guard
 from snakemake_executor_plugin_daskmpi.errors import PoolError
 from snakemake_executor_plugin_daskmpi.messages import TOPIC, JobOutcome, RunContext
-from snakemake_executor_plugin_daskmpi.rank import rank_log
+from snakemake_executor_plugin_daskmpi.rank import graces, rank_log
 from snakemake_executor_plugin_daskmpi.worker import rpc
 
 if TYPE_CHECKING:
@@ -53,10 +53,6 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two looks for what no event tells of.
 _SWEEP_S = 1.0
-#: Seconds for running jobs to end when the run is cancelled; the workers kill them after six.
-_CANCEL_S = 8.0
-#: Seconds that a cancelled run still waits for its workers when it is told to hurry.
-_HURRY_S = 1.0
 
 
 class Pool:
@@ -106,7 +102,7 @@ class Pool:
     def cancel(self) -> None:
         """Forget the queue and end all running jobs; returns when their processes are gone."""
         self._cancelling = asyncio.run_coroutine_threadsafe(self._cancel(), self._link.loop)
-        self._cancelling.result(_CANCEL_S)
+        self._cancelling.result(graces.CANCEL_S)
 
     def hurry(self) -> None:
         """Let a :meth:`cancel` be quick: SIGKILL now. May be called by a signal's handler."""
@@ -114,7 +110,7 @@ class Pool:
 
     def close(self) -> None:
         """Stop listening. The world stays."""
-        self._link.call(self._close(), timeout_s=_CANCEL_S)
+        self._link.call(self._close(), timeout_s=graces.CANCEL_S)
 
     def _tell(self, event: Callable[[], list[Action]]) -> None:
         self._link.loop.call_soon_threadsafe(self._guard.step(lambda: self._do(event())))
@@ -274,7 +270,7 @@ class Pool:
     def _hurry(self) -> None:
         self._carry_out(self._state.on_hurry())
         if self._cancelling is not None:
-            self._link.loop.call_later(_HURRY_S, self._cancelling.cancel)
+            self._link.loop.call_later(graces.HURRY_S, self._cancelling.cancel)
 
     async def _close(self) -> None:
         self._is_closed = True

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.messages import exit_text
-from snakemake_executor_plugin_daskmpi.rank import dask_config, job_environment, rank_log, roles, security
+from snakemake_executor_plugin_daskmpi.rank import dask_config, graces, job_environment, rank_log, roles, security
 from snakemake_executor_plugin_daskmpi.world import prefork, serve_order
 from snakemake_executor_plugin_daskmpi.world.link import Link
 from snakemake_executor_plugin_daskmpi.world.serve_order import Order, Server
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 _log = logging.getLogger(__name__)
-
-#: Seconds that processes have to end by themselves once they were told to.
-_GRACE_S = 10.0
 
 
 @dataclass(slots=True)
@@ -150,7 +147,7 @@ def _end(processes: list[Server]) -> None:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-    deadline = time.monotonic() + _GRACE_S
+    deadline = time.monotonic() + graces.RANK_S
     for process in processes:
         try:
             process.wait(max(0.0, deadline - time.monotonic()))

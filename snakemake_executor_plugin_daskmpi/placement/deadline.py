@@ -10,12 +10,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.rank import graces
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Seconds in which a run ends in order: bodies have three to end on SIGTERM, a world has fifteen, and shared file
-#: systems take their time. Of a short allocation a fifth has to do: in tests, an end takes five seconds.
-_CLEAN_UP_S, _CLEAN_UP_PART = 30.0, 0.2
+#: Of a short allocation, a fifth has to do for an end in order: in tests, that takes five seconds.
+_CLEAN_UP_PART = 0.2
 #: Seconds for which running jobs may go on while nothing starts any more, and their part of a short one; arbitrary.
 _LET_END_S, _LET_END_PART = 30.0, 0.1
 #: Seconds within which a time of day says enough.
@@ -53,7 +54,7 @@ class Deadline:
     def margin_s(self) -> float:
         """Seconds before the end by which no job may run any more."""
         planning_s = _STARTS * self.start_s if self.plans_next else 0.0
-        return min(_CLEAN_UP_S + planning_s, _CLEAN_UP_PART * self.length_s)
+        return min(graces.ALLOCATION_S + planning_s, _CLEAN_UP_PART * self.length_s)
 
     @property
     def drains_in_s(self) -> float:

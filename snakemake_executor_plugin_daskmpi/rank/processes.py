@@ -14,14 +14,14 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.rank.graces import UNKILLABLE_S
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
-#: Seconds after which a process that SIGKILL does not end is given up; arbitrary.
-_UNKILLABLE_S = 5.0
 #: Characters of a command line in a message.
 _SHORT = 78
 
@@ -148,7 +148,7 @@ def kill_descendants(keep: frozenset[int] | set[int] = frozenset()) -> None:
     the children of a killed process come to this one. What cannot be killed (it waits for a dead
     file system, or belongs to another user) is given up after some seconds.
     """
-    deadline = time.monotonic() + _UNKILLABLE_S
+    deadline = time.monotonic() + UNKILLABLE_S
     while victims := [pid for pid in _children_of(os.getpid()) if pid not in keep]:
         for pid in victims:
             for descendant in (*descendants_of(pid), pid):

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi.messages import PYTHON_VARIABLE
-from snakemake_executor_plugin_daskmpi.rank import processes
+from snakemake_executor_plugin_daskmpi.rank import graces, processes
 from snakemake_executor_plugin_daskmpi.snakemake_internals import workflows
 from snakemake_executor_plugin_daskmpi.warm import body
 from snakemake_executor_plugin_daskmpi.worker import finalizers
@@ -42,8 +42,6 @@ _JOBS_PER_PROCESS = 200
 #: Added to what makes the kernel choose a process when memory is short: half of all memory, so that it chooses a body
 #: before the worker, the forkserver or Snakemake, but no small body before a program of someone else that has the most.
 _OOM_SCORE_ADJ = 500
-#: Seconds that programs have to end on SIGTERM; less than the runner waits before it kills.
-_GRACE_S = 2.5
 #: Modules whose content a process destroys at its end also if it was born with them: Snakemake keeps there what the
 #: Snakefile defines.
 _HOMES_OF_USERS_OBJECTS = ("snakemake.workflow", "__main__", "builtins", "sys")
@@ -135,7 +133,7 @@ def _settle() -> None:
 
 def _end_programs(number: int, _frame: object) -> NoReturn:
     """On SIGTERM: pass it on to all that this process has started, let them clean up, and end by it."""
-    processes.end_session(number, _GRACE_S)
+    processes.end_session(number, graces.PROGRAMS_S)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     raise SystemExit(128 + number)  # not reached

@@ -12,13 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from snakemake_executor_plugin_daskmpi.rank.graces import UNKILLABLE_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 #: Seconds after which it is said that a job's programs still run.
 _SAY_AFTER_S = 2.0
-#: Seconds after which a process that SIGKILL does not end is given up: it waits for a dead file system, perhaps.
-_UNKILLABLE_S = 5.0
 #: Seconds for what a killed process has left: some clean up after it, as Python's keeper of shared memory does.
 _AFTER_KILL_S = 0.5
 _NEVER = float("inf")
@@ -91,7 +91,7 @@ class Lingering:
                 ended[sid] = self._left.pop(sid).overdue
             elif now >= left.kill_at:
                 left.overdue = "" if left.is_orphaned else self.name(sid)
-                left.is_killed, left.say_at, left.kill_at = True, _NEVER, now + _UNKILLABLE_S
+                left.is_killed, left.say_at, left.kill_at = True, _NEVER, now + UNKILLABLE_S
                 self.kill(sid)
             elif now >= left.say_at:
                 left.say_at = _NEVER

@@ -25,6 +25,7 @@ from snakemake_executor_plugin_daskmpi.messages import (
     exit_text,
 )
 from snakemake_executor_plugin_daskmpi.rank import job_environment, processes, rank_log
+from snakemake_executor_plugin_daskmpi.rank.graces import BODY_S
 from snakemake_executor_plugin_daskmpi.worker import forkserver
 from snakemake_executor_plugin_daskmpi.worker.group import Group
 from snakemake_executor_plugin_daskmpi.worker.memory.watch import Watch
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between SIGTERM and SIGKILL for a cancelled job.
-GRACE_S = 3.0
 #: Most seconds between two starts of a forkserver that dies before it is ready; the first is at once, then it doubles.
 _MOST_BETWEEN_STARTS_S = 30.0
 
@@ -125,7 +124,7 @@ class Runner:
         """End all running jobs."""
         for group in self._groups:
             group.stopped = True
-        await self._kill(list(self._running.values()), why, reason, grace_s=0.0 if at_once else GRACE_S)
+        await self._kill(list(self._running.values()), why, reason, grace_s=0.0 if at_once else BODY_S)
 
     async def kill(self, key: str, reason: str) -> None:
         """End a job that was lost on another worker, if it still runs here."""
@@ -135,7 +134,7 @@ class Runner:
         """End a member of a group, if it still runs."""
         await self._kill([job for job in self._running.values() if job.spec.key == key], OutcomeKind.CANCELLED)
 
-    async def _kill(self, jobs: list[Running], why: OutcomeKind, reason: str = "", grace_s: float = GRACE_S) -> None:
+    async def _kill(self, jobs: list[Running], why: OutcomeKind, reason: str = "", grace_s: float = BODY_S) -> None:
         """End jobs: SIGTERM to their process groups, SIGKILL after a grace."""
         for job in jobs:
             job.killed_for, job.reason = why, reason
@@ -146,7 +145,7 @@ class Runner:
             if not job.outcome.done():
                 self._signal(job, signal.SIGKILL)
         if jobs:
-            await asyncio.wait([job.outcome for job in jobs], timeout=GRACE_S)
+            await asyncio.wait([job.outcome for job in jobs], timeout=BODY_S)
 
     def close(self) -> None:
         """End the forkserver, which kills what still runs first, and wait for its end."""

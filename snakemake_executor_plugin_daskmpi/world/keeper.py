@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from snakemake_executor_plugin_daskmpi import apart
-from snakemake_executor_plugin_daskmpi.rank import dask_config, processes, roles, security
+from snakemake_executor_plugin_daskmpi.rank import dask_config, graces, processes, roles, security
 from snakemake_executor_plugin_daskmpi.worker import limits
 from snakemake_executor_plugin_daskmpi.world import meeting, serve_order
 from snakemake_executor_plugin_daskmpi.world.serve_order import LOOPBACK, Order
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 _LOOK_S = 0.002
 #: Seconds between two looks whether the launcher's process above this one is there.
 _LOOK_UP_S = 0.5
-#: Seconds that a scheduler has to end by itself when rank 1 has left, and then on our word.
-_BY_ITSELF_S, _ON_ORDER_S = 3.0, 20.0
 
 #: What a launcher or a user sends to end or to steer a run.
 _STEERING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
@@ -253,9 +251,9 @@ def _see_the_end(address: str, credentials: security.Credentials | None) -> None
     time.sleep(0.05)
     while _listens(address):
         waited = time.monotonic() - began
-        if waited > _BY_ITSELF_S + _ON_ORDER_S:
+        if waited > graces.BY_ITSELF_S + graces.WORLD_S:
             return
-        if waited > _BY_ITSELF_S and not told:
+        if waited > graces.BY_ITSELF_S and not told:
             told = True
             threading.Thread(target=_order_to_end, args=(address, credentials), daemon=True).start()
         time.sleep(min(0.5, 0.01 + waited / 4))

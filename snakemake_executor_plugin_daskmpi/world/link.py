@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from snakemake_executor_plugin_daskmpi import apart
-from snakemake_executor_plugin_daskmpi.rank import dask_config
+from snakemake_executor_plugin_daskmpi.rank import dask_config, graces
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -51,7 +51,7 @@ class Link:
         if self.client.status != "running":
             return  # it has ended
         try:
-            self.call(self._shutdown(), timeout_s=15)
+            self.call(self._shutdown(), timeout_s=graces.WORLD_S)
         except Exception as error:  # noqa: BLE001 - the world may have ended before us
             _log.info("the world was gone already: %r", error)
 

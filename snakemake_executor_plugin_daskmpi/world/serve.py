@@ -16,7 +16,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from snakemake_executor_plugin_daskmpi.rank import dask_config, processes, rank_log, roles, security
+from snakemake_executor_plugin_daskmpi.rank import dask_config, graces, processes, rank_log, roles, security
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.worker import forkserver, limits, rpc, runner
 from snakemake_executor_plugin_daskmpi.world.serve_order import LOOPBACK, Order, credentials_from_stdin
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 _log = logging.getLogger(__name__)
-
-#: Seconds that Dask has for an orderly end once the client is gone.
-_ORDERLY_END_S = 3.0
 
 
 def main(order: Order) -> None:
@@ -104,7 +101,7 @@ async def _until_abandoned(serving: Coroutine[Any, Any, None]) -> bool:
         return True
     # The client closes our stdin right after it has told the scheduler to end: leave time for that.
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(asyncio.shield(task), _ORDERLY_END_S)
+        await asyncio.wait_for(asyncio.shield(task), graces.BY_ITSELF_S)
     return task.done()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.rank import graces
 from snakemake_executor_plugin_daskmpi.slurm.controller import say
 from snakemake_executor_plugin_daskmpi.slurm.submission import next_job, queue, reasons, record, sbatch
 from snakemake_executor_plugin_daskmpi.slurm.submission.output import Output
@@ -28,9 +29,6 @@ _TICK_S = 0.2
 _FIRST_LOOK_S = 1.0
 _LONGEST_LOOK_S = 15.0
 _RUNNING_LOOK_S = 8.0
-#: Seconds that a run has to end in order after Ctrl-C, and a cancelled job to leave the queue.
-_IN_ORDER_S = 20.0
-_LEAVE_S = 40.0
 #: Seconds for which Slurm is asked how a job ended whose script failed.
 _WHY_S = 15.0
 #: Seconds between two looks while Slurm is silent: each holds the output up for the ten that squeue takes.
@@ -263,15 +261,15 @@ class Follower:
             jobs = queue.job_of(job_id)
             if any(job.state in queue.RUNNING for job in jobs):
                 queue.order(queue.interrupt_command(job_id))
-                self._wait_for_end(_IN_ORDER_S)
+                self._wait_for_end(graces.ALLOCATION_S)
         except (KeyboardInterrupt, Terminated, Left, queue.SlurmSilenceError):
             pass
-        give_up = time.monotonic() + _LEAVE_S
+        give_up = time.monotonic() + graces.QUEUE_S
         while True:
             with contextlib.suppress(queue.SlurmSilenceError, KeyboardInterrupt, Terminated, Left):
                 if self.submission.exit_code is None:
                     queue.order(queue.cancel_command(job_id))
-                if self._wait_for_end(_IN_ORDER_S):
+                if self._wait_for_end(graces.ALLOCATION_S):
                     record.remove(self.submission)
                     say(f"Slurm job {job_id} is cancelled.")
                     return
