@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 import importlib.metadata
 import os
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from snakemake_executor_plugin_daskmpi import cli_texts as texts
-from snakemake_executor_plugin_daskmpi.errors import DaskMpiError, SettingsError
+from snakemake_executor_plugin_daskmpi.errors import DaskMpiError, SettingsError, did_you_mean, nearest
 from snakemake_executor_plugin_daskmpi.settings.choices import choice
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
@@ -59,9 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check_verb(word: str) -> None:
     if word.startswith("-") or word in _VERBS:
         return
-    near = difflib.get_close_matches(word, _VERBS, n=1)
     raise SettingsError(
-        f"there is no verb {word!r}." + (f" Did you mean {near[0]}?" if near else ""),
+        f"there is no verb {word!r}.{did_you_mean(nearest(word, _VERBS))}",
         next_step=f"{PROGRAM} with one of: {', '.join(_VERBS)}.",
     )
 

@@ -14,7 +14,9 @@ Errors stay on the rank that raised them. What happens to a single job is never 
 exception but a :class:`~snakemake_executor_plugin_daskmpi.messages.JobOutcome`.
 """
 
+import difflib
 import re
+from collections.abc import Iterable
 
 from snakemake_interface_common.exceptions import WorkflowError
 
@@ -79,6 +81,20 @@ def three_part_message(happened: str, *, seen: str = "", next_step: str = "") ->
     if next_step:
         lines.append(f"  Next: {next_step}")
     return printable("\n".join(lines))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return which of the known words somebody may have meant; "" if none is near.
+
+    >>> nearest("lokal", ["local", "srun"]), nearest("moon", ["local", "srun"])
+    ('local', '')
+    """
+    return next(iter(difflib.get_close_matches(word, sorted(known), n=1)), "")
+
+
+def did_you_mean(near: str) -> str:
+    """Return the question for a message, "" if there is nothing to ask."""
+    return f" Did you mean {near}?" if near else ""
 
 
 def printable(text: str) -> str:

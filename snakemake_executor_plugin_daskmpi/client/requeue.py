@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi import command_line
 from snakemake_executor_plugin_daskmpi.client import exit_code
-from snakemake_executor_plugin_daskmpi.rank import roles
+from snakemake_executor_plugin_daskmpi.rank import roles, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,9 +35,7 @@ def note_lock(workdir: Path, environ: Mapping[str, str]) -> None:
     path = _note_of(workdir)
     with contextlib.suppress(OSError):  # then a requeue needs --unlock
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps(held) + "\n")
-        draft.replace(path)
+        whole_file.write(path, json.dumps(held) + "\n")
 
 
 def take_up(workdir: Path, environ: Mapping[str, str]) -> bool:

@@ -5,13 +5,12 @@ Runs on: the login node. Pure.
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.errors import LaunchError, did_you_mean, nearest
 from snakemake_executor_plugin_daskmpi.slurm.plan import Component
 
 if TYPE_CHECKING:
@@ -42,11 +41,11 @@ def components_of(draft: Draft, demand: Demand, settings: Settings) -> tuple[Com
     names = [component.name for component in components]
     for name in for_one:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
+            near = nearest(name, names)
             raise LaunchError(
-                f"There is no component {name!r}.{f' Did you mean {near[0]}?' if near else ''}",
+                f"There is no component {name!r}.{did_you_mean(near)}",
                 seen=f"--daskmpi-sbatch-args has arguments for it; the plan has {', '.join(names)}.",
-                next_step=f"begin the line with '{near[0] if near else names[-1]}: ', or leave the name out for all.",
+                next_step=f"begin the line with '{near or names[-1]}: ', or leave the name out for all.",
             )
     return tuple(_with_extra(component, (*for_all, *for_one.get(component.name, ()))) for component in components)
 

@@ -5,10 +5,9 @@ Runs on: the login node. Pure.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.errors import LaunchError, did_you_mean, nearest
 from snakemake_executor_plugin_daskmpi.resources import UNLIMITED_DISK_MB, WorkerResources
 from snakemake_executor_plugin_daskmpi.settings.durations import duration_text, render_walltime
 
@@ -40,9 +39,9 @@ def usable_partition(name: str, rule: str, site: Site) -> Partition:
     partition = site.partition(name)
     if partition is None:
         known = [p.name for p in site.partitions]
-        near = _near(name, known)
+        near = nearest(name, known)
         raise LaunchError(
-            f"There is no partition {name!r}.{_did_you_mean(near)}",
+            f"There is no partition {name!r}.{did_you_mean(near)}",
             seen=f"{_asker(rule, '--daskmpi-partition')} asks for it; {site.cluster} has {_listed(known)}.",
             next_step=_change(rule, "slurm_partition", "--daskmpi-partition", near or _default_name(site)),
         )
@@ -91,9 +90,9 @@ def check_account(account: str, qos: str, rule: str, partition: Partition, site:
     for noun, name, flag, resource, of_site, of_partition in wanted:
         for place, allowed in ((site.cluster, of_site), (f"partition {partition.name}", of_partition)):
             if name and allowed is not None and name not in allowed:
-                near = _near(name, allowed)
+                near = nearest(name, allowed)
                 raise LaunchError(
-                    f"The {noun} {name!r} cannot be used in {place}.{_did_you_mean(near)}",
+                    f"The {noun} {name!r} cannot be used in {place}.{did_you_mean(near)}",
                     seen=f"{_asker(rule, flag)} asks for it; {place} takes {_listed(allowed)}.",
                     next_step=_change(rule, resource, flag, near or min(allowed, default="NAME")),
                 )
@@ -102,9 +101,9 @@ def check_account(account: str, qos: str, rule: str, partition: Partition, site:
 def unmatched_constraint(constraint: str, rule: str, partition: Partition) -> LaunchError:
     """Return the error of features that no node of a partition has."""
     features = sorted({word for node in partition.nodes for word in node.features})
-    near = _near(constraint, features)
+    near = nearest(constraint, features)
     return LaunchError(
-        f"No node of partition {partition.name} has the features {constraint!r}.{_did_you_mean(near)}",
+        f"No node of partition {partition.name} has the features {constraint!r}.{did_you_mean(near)}",
         seen=f"{_asker(rule, '--daskmpi-constraint')} asks for them; there are {_listed(features)}.",
         next_step=_change(rule, "constraint", "--daskmpi-constraint", near or next(iter(features), "''")),
     )
@@ -132,7 +131,7 @@ def too_large(shape: Shape, model: str, partition: Partition, nodes: Sequence[No
         step = f"--set-resources {rule}:slurm_partition={elsewhere[0].name}"
     elif kind and not most_gpus:
         models = sorted({m for p in site.partitions for node in p.nodes for m, _ in node.gpus if m})
-        near = _near(model, models) or next(iter(models), "")
+        near = nearest(model, models) or next(iter(models), "")
         step = f"--set-resources {rule}:gpu_model={near}" if near else f"--set-resources {rule}:gpu=0"
     return LaunchError(
         f"Rule {rule} asks for {name}={wanted}{kind}, more than any node of partition {partition.name} has: {most}.",
@@ -220,14 +219,6 @@ def _asker(rule: str, flag: str) -> str:
 
 def _change(rule: str, resource: str, flag: str, value: str) -> str:
     return f"--set-resources {rule}:{resource}={value}" if rule else f"{flag} {value}"
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), "")
-
-
-def _did_you_mean(near: str) -> str:
-    return f" Did you mean {near}?" if near else ""
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.mpi.pmi import NAMES, PMI_TYPE
+from snakemake_executor_plugin_daskmpi.settings.durations import duration_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +95,7 @@ def _always() -> list[str]:
 def _of_slurm(found: Surroundings, site: Site) -> list[str]:
     default = site.partition(None)
     limit = default.max_minutes if default else None
-    most = f"The partition allows {_time_text(limit)}." if limit else "The partition has no limit."
+    most = f"The partition allows {duration_text(limit)}." if limit else "The partition has no limit."
     nodes = sum(kind.count for kind in default.nodes) if default else 0
     entries = [
         _entry("Plan one Slurm job from the workflow, submit it and follow it.", "daskmpi-launcher: sbatch"),
@@ -214,20 +215,8 @@ def _partition_text(partition: Partition) -> str:
         for kind in partition.nodes
     ]
     whole = ", whole nodes" if partition.whole_nodes else ""
-    limit = f", at most {_time_text(partition.max_minutes)}" if partition.max_minutes else ""
+    limit = f", at most {duration_text(partition.max_minutes)}" if partition.max_minutes else ""
     return "; ".join(kinds) + whole + limit
-
-
-def _time_text(minutes: int | None) -> str:
-    """Return a time limit in its largest unit.
-
-    >>> [_time_text(m) for m in (15, 90, 120, 2880)]
-    ['15 min', '90 min', '2 h', '2 days']
-    """
-    for size, unit in ((1440, " days"), (60, " h")):
-        if minutes and minutes % size == 0 and minutes >= size:
-            return f"{minutes // size}{unit}" if minutes != size or size == 60 else "1 day"  # noqa: PLR2004 - an hour
-    return f"{minutes} min"
 
 
 def _scalar(text: str) -> str:

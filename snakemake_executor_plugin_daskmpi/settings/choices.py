@@ -5,11 +5,10 @@ Runs on: wherever settings are parsed.
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.errors import SettingsError
+from snakemake_executor_plugin_daskmpi.errors import SettingsError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +20,8 @@ def choice(flag: str, choices: tuple[str, ...]) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text in choices:
             return text
-        near = difflib.get_close_matches(text, choices, n=1)
-        meant = f" Did you mean {near[0]}?" if near else ""
         raise SettingsError(
-            f"{flag} cannot be {text!r}.{meant}",
+            f"{flag} cannot be {text!r}.{did_you_mean(nearest(text, choices))}",
             next_step=f"{flag} with one of: {', '.join(choices)}.",
         )
 

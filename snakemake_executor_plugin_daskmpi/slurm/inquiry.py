@@ -13,6 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.settings.durations import minutes_of
 from snakemake_executor_plugin_daskmpi.slurm.controller import PATIENCE_S, answer_of, ask
 from snakemake_executor_plugin_daskmpi.slurm.site import NodeType, Partition, Site
 
@@ -123,7 +124,7 @@ def _partition(says: dict[str, str], nodes: list[dict[str, str]]) -> Partition:
     return Partition(
         name=name,
         nodes=tuple(_node_types(own, _number(says.get("MaxCPUsPerNode")), _number(says.get("MaxMemPerNode")))),
-        max_minutes=minutes_of(says.get("MaxTime", "")),
+        max_minutes=limit_of(says.get("MaxTime", "")),
         is_default=says.get("Default") == "YES",
         is_up=says.get("State", "UP") == "UP",
         whole_nodes=says.get("OverSubscribe") == "EXCLUSIVE" or "select/linear" in says.get("SelectType", ""),
@@ -187,22 +188,13 @@ def parse_gpus(gres: str) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(models.items()))
 
 
-def minutes_of(text: str) -> int | None:
-    """Return one of Slurm's times in whole minutes, rounded down; None where there is no limit.
+def limit_of(text: str) -> int | None:
+    """Return one of Slurm's limits in whole minutes, rounded down; None where there is none.
 
-    >>> [minutes_of(t) for t in ("7-00:00:00", "2-12", "01:30:00", "90:30", "45", "UNLIMITED", "1-00:30")]
+    >>> [limit_of(t) for t in ("7-00:00:00", "2-12", "01:30:00", "90:30", "45", "UNLIMITED", "1-00:30")]
     [10080, 3600, 90, 90, 45, None, 1470]
     """
-    if text in _NO_LIMIT:
-        return None
-    days, dash, clock = text.rpartition("-")
-    parts = [int(part) for part in clock.split(":")]
-    if dash:
-        hours, minutes, *_ = [*parts, 0]
-        return int(days) * 1440 + hours * 60 + minutes
-    if len(parts) == 3:  # noqa: PLR2004 - hours, minutes, seconds
-        return parts[0] * 60 + parts[1]
-    return parts[0]
+    return None if text in _NO_LIMIT else int(minutes_of(text))
 
 
 def mpi_types_command() -> list[str]:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from snakemake_executor_plugin_daskmpi import apart
-from snakemake_executor_plugin_daskmpi.rank import dask_config, graces, processes, roles, security
+from snakemake_executor_plugin_daskmpi.rank import dask_config, graces, processes, roles, security, whole_file
 from snakemake_executor_plugin_daskmpi.worker import limits
 from snakemake_executor_plugin_daskmpi.world import meeting, serve_order
 from snakemake_executor_plugin_daskmpi.world.serve_order import LOOPBACK, Order
@@ -236,10 +236,8 @@ def _serve_anew(settings: Settings, seat: roles.Seat, charge: _Charge, world: _M
 def _write_down(code: int) -> None:
     """Leave the exit code where a batch script looks for it: its launcher tells that of a lost rank instead."""
     if file := os.environ.get(roles.EXIT_CODE_FILE):
-        draft = Path(f"{file}.{os.getpid()}")
         with suppress(OSError):
-            draft.write_text(f"{code}\n")
-            draft.replace(file)
+            whole_file.write(Path(file), f"{code}\n")
 
 
 def _see_the_end(address: str, credentials: security.Credentials | None) -> None:

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
+from snakemake_executor_plugin_daskmpi.settings.durations import render_walltime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +72,7 @@ def _purpose(plan: Plan, number: int) -> str:
 def _component_options(plan: Plan, component: Component) -> Iterator[tuple[str, str]]:
     named = (("--account", component.account), ("--partition", component.partition), ("--qos", component.qos))
     yield from ((name, value) for name, value in named if value)
-    yield "--time", time_limit(plan.walltime_min)
+    yield "--time", render_walltime(plan.walltime_min)
     yield "--ntasks", str(component.n_tasks)
     yield "--cpus-per-task", str(component.cpus_per_task)
     yield "--mem-per-cpu", f"{component.mem_per_cpu_mb}M"
@@ -115,16 +116,6 @@ def literal_path(path: str) -> str:
     100%%/log a\\b%j/log
     """
     return path.replace("\\", "\\\\") if "\\" in path else path.replace("%", "%%")
-
-
-def time_limit(minutes: int) -> str:
-    """Return a walltime as people read it.
-
-    >>> time_limit(90), time_limit(3000)
-    ('01:30:00', '2-02:00:00')
-    """
-    days, rest = divmod(minutes, 24 * 60)
-    return f"{days}-" * (days > 0) + f"{rest // 60:02}:{rest % 60:02}:00"
 
 
 def absolute_path(batch: Batch, path: str) -> str:

@@ -9,6 +9,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.rank import whole_file
 from snakemake_executor_plugin_daskmpi.slurm.submission.record import record_of, text_of
 
 if TYPE_CHECKING:
@@ -21,10 +22,7 @@ STOP = "stop"
 
 def note_successor(record: Record) -> None:
     """Tell whoever follows a submission which one goes on from there."""
-    path = Path(record.follows) / NEXT
-    draft = path.with_suffix(".new")
-    draft.write_text(text_of(record))
-    draft.replace(path)
+    whole_file.write(Path(record.follows) / NEXT, text_of(record))
 
 
 def successor_of(record: Record) -> Record | None:

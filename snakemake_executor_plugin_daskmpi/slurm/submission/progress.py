@@ -10,6 +10,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from snakemake_executor_plugin_daskmpi.rank import whole_file
+
 #: Names the folder of the submission whose job a process is in.
 SUBMISSION = "DASKMPI_SUBMISSION"
 _FILE = "progress.json"
@@ -27,9 +29,7 @@ def write(progress: Progress) -> None:
     """Keep it, if this process is in a job of a submission; whole or not at all."""
     folder = os.environ.get(SUBMISSION)
     if folder and Path(folder).is_dir():
-        draft = Path(folder) / f"{_FILE}.new"
-        draft.write_text(json.dumps(asdict(progress)) + "\n")
-        draft.replace(Path(folder) / _FILE)
+        whole_file.write(Path(folder) / _FILE, json.dumps(asdict(progress)) + "\n")
 
 
 def read(folder: str) -> Progress | None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi import command_line
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.rank import whole_file
 from snakemake_executor_plugin_daskmpi.slurm.controller import PATIENCE_S, say
 from snakemake_executor_plugin_daskmpi.slurm.submission import queue
 from snakemake_executor_plugin_daskmpi.slurm.submission.progress import SUBMISSION
@@ -148,10 +149,7 @@ def claim(record: Record) -> None:
 
 def save(record: Record) -> None:
     """Replace what is on disk by a newer state of the same submission."""
-    path = path_of(record)
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(text_of(record))
-    draft.replace(path)
+    whole_file.write(path_of(record), text_of(record))
 
 
 def remove(record: Record) -> None:

@@ -69,8 +69,8 @@ def test_each_line_and_each_suggestion_is_a_setting_in_valid_yaml(surroundings):
 
 def test_partitions_are_named_with_what_they_offer():
     text = render_profile(FOUND)
-    assert "# The site's default: 40 x 8 CPUs, 16384 MB, at most 2 days." in text
-    assert "# - 1e3: 4 x 64 CPUs, 524288 MB, 4 GPU a100, whole nodes, at most 90 min" in text
+    assert "# The site's default: 40 x 8 CPUs, 16384 MB, at most 2 d." in text
+    assert "# - 1e3: 4 x 64 CPUs, 524288 MB, 4 GPU a100, whole nodes, at most 1 h 30 min" in text
     none = render_profile(site(partitions=(GPU,)))
     assert "# The site has no default partition." in none
     assert yaml.safe_load(none).get("daskmpi-partition") is None
