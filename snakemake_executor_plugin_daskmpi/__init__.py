@@ -26,8 +26,8 @@ Reading map: *where does this run?*, then *what crosses?*
 ``world/``               every rank: how ranks become one world, and the link of rank 1 to it; ``prefork`` saves a
                          local world its starts
 ``launch/``              outside a world: how to get one, with the same command line
-``client/``              rank 1: ``executor`` hands ready jobs to the ``pool`` and reports outcomes; ``dispatch``
-                         queues, places and starts; ``signals``, ``early_end`` and ``time_left`` are a run's ends
+``client/``              rank 1: ``entrance`` is where a process learns what it is; ``executor`` hands ready jobs to the
+                         ``pool``; ``run_state`` decides what happens, the pool carries it out, ``reports`` tells of it
 ``profile/``             the verb that writes a profile for a site
 ``doctor/``              the verb that looks at a site and a world, and judges
 ``cli``                  the program ``snakemake-daskmpi``
@@ -46,19 +46,13 @@ Importing this package starts nothing and imports neither ``distributed`` nor ``
 imports every installed plugin at every start.
 """
 
-import sys
 from dataclasses import dataclass
 
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
-from snakemake_executor_plugin_daskmpi import apart, command_line, inherited
-from snakemake_executor_plugin_daskmpi.client import requeue
+from snakemake_executor_plugin_daskmpi.client.entrance import enter
 from snakemake_executor_plugin_daskmpi.client.executor import Executor
-from snakemake_executor_plugin_daskmpi.launch import launchers
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
-from snakemake_executor_plugin_daskmpi.slurm.submission import record
-from snakemake_executor_plugin_daskmpi.world import prefork
-from snakemake_executor_plugin_daskmpi.world.bootstrap import current_world, enter_world
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
@@ -77,14 +71,5 @@ class ExecutorSettings(Settings):
     """The settings; their construction is the moment at which the ranks of a world part."""
 
     def __post_init__(self) -> None:
-        """Check the values, then go on only where Snakemake belongs: on rank 1 or outside a world."""
-        self.check()
-        command_line.remember_folder()
-        apart.remember_path()
-        requeue.resume(sys.argv[1:])
-        enter_world(self)
-        if current_world() is None and launchers.is_local(self):
-            prefork.fork_ahead(self)
-        inherited.remember()
-        if self.launcher == "sbatch" and current_world() is None:
-            record.notice(sys.argv[1:])
+        """Go on only where Snakemake belongs: on rank 1, or outside a world."""
+        enter(self)
