@@ -197,7 +197,7 @@ def _doctor_options(parser: argparse.ArgumentParser) -> None:
             "--daskmpi-" + name.replace("_", "-"),
             dest=name,
             metavar=field.metadata["metavar"],
-            type=field.metadata.get("parse_func", get_args(field.type)[0]),
+            type=field.metadata.get("parse_func", next(iter(get_args(field.type)), field.type)),
             default=field.default,
             help=text,
         )

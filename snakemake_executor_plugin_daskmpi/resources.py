@@ -219,11 +219,6 @@ def serves(worker: WorkerResources, component: str) -> bool:
     return worker.components is None or component in worker.components
 
 
-def fits(job: JobResources, worker: WorkerResources) -> bool:
-    """Say whether an *idle* worker could hold a job."""
-    return serves(worker, job.component) and not shortfalls(job, worker)
-
-
 def shrunk(wish: JobResources, floor: JobResources, offers: Iterable[WorkerResources]) -> JobResources:
     """Return as much of a wish, but no less than a floor, as the best worker offers; the floor if none holds even that.
 

@@ -53,7 +53,7 @@ def submit(workflow: Workflow, plan: Plan, batch: Batch, **environ: str) -> Slur
     script.write_text(render_script(plan, batch))
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
-        ["sbatch", "--parsable", *sbatch_arguments(plan, batch), str(script)],
+        ["sbatch", "--parsable", *sbatch_arguments(batch), str(script)],
         cwd="/",
         env={**workflow.environ(), "PATH": path, **environ},
         capture_output=True,

@@ -103,7 +103,7 @@ class Executor(SpawningExecutor):
 
     @property
     def _patience_s(self) -> float:
-        return float(self._settings.startup_timeout or 300)
+        return float(self._settings.startup_timeout)
 
     def _pool_of(self, world: World) -> Pool:
         self._state = RunState(
@@ -145,8 +145,8 @@ class Executor(SpawningExecutor):
             job_dir=str(Path.cwd()),
             workflow=self._packed_workflow(),
             snakefile=str(workflow.main_snakefile),
-            memory=self._settings.memory or "evict",
-            linger_s=self._settings.linger or 0,
+            memory=self._settings.memory,
+            linger_s=self._settings.linger,
             shared_parse=self._settings.shared_parse,
         )
 
@@ -262,7 +262,7 @@ class Executor(SpawningExecutor):
     def _next_step(self) -> str:
         if self._settings.resubmit and self._settings.launcher == "sbatch":
             return "none: the next Slurm job is planned and submitted now (--daskmpi-resubmit)."
-        launcher = self._settings.launcher or "auto"
+        launcher = self._settings.launcher
         return command_line.continuing_step(launcher, in_world=bootstrap.current_world() is not None)
 
     def _close(self) -> None:

@@ -45,7 +45,7 @@ def main(settings: Settings, *, as_json: bool) -> int:
     if roles.seat_of(environ) is not None:
         # First of all: only rank 1 (or the rank that says why there is no world) comes back from it. The alarm ends
         # a rank that hangs, within MPI too, and with it the world; a fork, which rank 1 goes on in, has none.
-        signal.alarm(settings.startup_timeout or 0)
+        signal.alarm(settings.startup_timeout)
         world = probe.observe(settings, "given")
         signal.alarm(0)
         mpi = survey.mpi_facts(settings, environ)
@@ -76,7 +76,7 @@ def launcher_of(asked: str, mpi: MpiFacts, allocation: Allocation | None) -> str
 def world_of(settings: Settings, mpi: MpiFacts, environ: Mapping[str, str]) -> WorldFacts:
     """Form a world in processes of its own, and return what they saw."""
     allocation = roles.allocation_of(environ)
-    launcher = launcher_of(settings.launcher or "auto", mpi, allocation)
+    launcher = launcher_of(settings.launcher, mpi, allocation)
     if allocation is not None and launcher == "srun" and allocation.n_ranks < roles.MIN_RANKS:
         n = allocation.n_ranks
         error = three_part_message(
@@ -86,7 +86,7 @@ def world_of(settings: Settings, mpi: MpiFacts, environ: Mapping[str, str]) -> W
         )
         return WorldFacts(launcher, error=error)
     workers = settings.workers or _WORKERS
-    timeout_s = float(settings.startup_timeout or 120)
+    timeout_s = float(settings.startup_timeout)
     # Sooner than we give up, so that rank 1 can say who is missing.
     settings = dataclasses.replace(settings, workers=workers, startup_timeout=max(1, int(timeout_s / 2)))
     order = json.dumps({"launcher": launcher, "settings": dataclasses.asdict(settings)})

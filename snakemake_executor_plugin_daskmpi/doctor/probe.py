@@ -76,13 +76,13 @@ def write_answer(facts: WorldFacts) -> None:
 
 async def _observe(world: World, settings: Settings, launcher: str) -> WorldFacts:
     client = world.link.client
-    await _workers_are_there(world, settings.startup_timeout or 300)
+    await _workers_are_there(world, settings.startup_timeout)
     infos = {info.address: info for info in (await client.run(rpc.describe)).values()}
-    order, token, folder_error = await asyncio.to_thread(_make_folder, settings.scratch)
+    question, token, folder_error = await asyncio.to_thread(_make_folder, settings.scratch)
     try:
-        ranks = await asyncio.wait_for(_ranks(client, order, {a: i.name for a, i in infos.items()}), _LOOK_S)
+        ranks = await asyncio.wait_for(_ranks(client, question, {a: i.name for a, i in infos.items()}), _LOOK_S)
     finally:
-        written = await asyncio.to_thread(_remove_folder, order)
+        written = await asyncio.to_thread(_remove_folder, question)
     for address, info in infos.items():
         ranks[address] |= {
             "cores": len(info.offer["cores"]),
@@ -101,23 +101,23 @@ async def _observe(world: World, settings: Settings, launcher: str) -> WorldFact
     )
 
 
-def _make_folder(scratch: str | None) -> tuple[rank_view.Order, str, str]:
+def _make_folder(scratch: str | None) -> tuple[rank_view.Question, str, str]:
     """Write a file for the others to find; return where it is, what is in it, and why it could not be written."""
     token = secrets.token_hex(16)
     try:
         folder = Path(tempfile.mkdtemp(prefix=".daskmpi-doctor-", dir="."))
         (folder / "token").write_text(token)
     except OSError as error:
-        return rank_view.Order("", "", scratch), "", f"{error.strerror}: {Path.cwd()}"
-    return rank_view.Order(folder.name, "token", scratch), token, ""
+        return rank_view.Question("", "", scratch), "", f"{error.strerror}: {Path.cwd()}"
+    return rank_view.Question(folder.name, "token", scratch), token, ""
 
 
-def _remove_folder(order: rank_view.Order) -> set[str]:
+def _remove_folder(question: rank_view.Question) -> set[str]:
     """Remove the folder; return the ranks whose files were in it."""
-    if not order.folder:
+    if not question.folder:
         return set()
-    names = {path.name.replace("-", " ") for path in Path(order.folder).iterdir()}
-    shutil.rmtree(order.folder, ignore_errors=True)
+    names = {path.name.replace("-", " ") for path in Path(question.folder).iterdir()}
+    shutil.rmtree(question.folder, ignore_errors=True)
     return names
 
 
@@ -132,14 +132,14 @@ async def _workers_are_there(world: World, timeout_s: float) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _ranks(client: Client, order: rank_view.Order, names: dict[str, str]) -> dict[str, dict[str, Any]]:
+async def _ranks(client: Client, question: rank_view.Question, names: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Return what every rank sees, by its address; rank 1 has none and comes as ""."""
     on_scheduler = _scheduler_address(client)
     everyone = [on_scheduler, *sorted(names)]
     seen, scheduler, own, clocks, tried = await asyncio.gather(
-        asyncio.gather(*(client.run(rank_view.look, order, name, workers=[a]) for a, name in names.items())),
-        client.run_on_scheduler(rank_view.look, order, "rank 0"),
-        rank_view.look(order, "rank 1"),
+        asyncio.gather(*(client.run(rank_view.look, question, name, workers=[a]) for a, name in names.items())),
+        client.run_on_scheduler(rank_view.look, question, "rank 0"),
+        rank_view.look(question, "rank 1"),
         _clocks(client),
         _connections(client, everyone),
     )
@@ -209,9 +209,9 @@ def _scheduler_address(client: Client) -> str:
     return str(scheduler.address)
 
 
-def main(order: dict[str, Any]) -> None:
-    """Carry out an order, ``{"launcher", "settings"}``."""
-    write_answer(observe(Settings(**order["settings"]), order["launcher"]))
+def main(question: dict[str, Any]) -> None:
+    """Answer a question, ``{"launcher", "settings"}``."""
+    write_answer(observe(Settings(**question["settings"]), question["launcher"]))
 
 
 if __name__ == "__main__":

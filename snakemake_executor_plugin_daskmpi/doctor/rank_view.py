@@ -37,7 +37,7 @@ _CONNECT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Question:
     """What rank 1 asks every rank to look at."""
 
     #: Folder that rank 1 made in its working directory, relative to that, and the file there to read; "" for none.
@@ -47,13 +47,13 @@ class Order:
     scratch: str | None
 
 
-async def look(order: Order, name: str) -> dict[str, Any]:
+async def look(question: Question, name: str) -> dict[str, Any]:
     """Return fields of :class:`~.facts.RankFacts`, all but those that only rank 1 can know."""
     # In a thread, since a file system that does not answer must not keep the rank from answering.
-    return await asyncio.to_thread(_look, order, name)
+    return await asyncio.to_thread(_look, question, name)
 
 
-def _look(order: Order, name: str) -> dict[str, Any]:
+def _look(question: Question, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "host": socket.gethostname(),
@@ -61,8 +61,8 @@ def _look(order: Order, name: str) -> dict[str, Any]:
         "cwd": str(Path.cwd()),
         "prefix": sys.prefix,
         "versions": versions(),
-        **(shared_folder(order, name) if order.folder else {}),
-        **scratch_space(order.scratch),
+        **(shared_folder(question, name) if question.folder else {}),
+        **scratch_space(question.scratch),
         **_gpus(),
     }
 
@@ -112,9 +112,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def shared_folder(order: Order, name: str) -> dict[str, Any]:
+def shared_folder(question: Question, name: str) -> dict[str, Any]:
     """Read what rank 1 wrote in the working directory, and write something for it to find."""
-    path = Path(order.folder, order.file)
+    path = Path(question.folder, question.file)
     began = time.monotonic()
     token = _text_of(path)
     # In another folder there will never be one, so it is not waited for as long.

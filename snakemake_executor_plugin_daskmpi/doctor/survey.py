@@ -76,7 +76,7 @@ def mpi_facts(settings: Settings, environ: Mapping[str, str]) -> MpiFacts:
         seen = str(error).partition("  Next: ")[0].partition("  Seen: ")
         library = MpiLibrary("", (seen[2] or seen[0]).strip())
     mpiexec, theirs = mpiexec_facts(settings, environ)
-    asked = settings.pmi or "auto"
+    asked = settings.pmi
     mpi_type = pmi.PMI_TYPE.get(library.kind, "pmi2") if asked == "auto" else asked
     named = settings.pmi_library or environ.get("I_MPI_PMI_LIBRARY")
     found = named or pmi.find_library("pmix" if mpi_type == "pmix" else "pmi2", environ)

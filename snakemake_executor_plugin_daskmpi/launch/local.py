@@ -107,7 +107,7 @@ def start_local_world(settings: Settings, cores: int | None) -> LocalWorld:
 
     try:
         address = _address_of(processes[0])
-        lives = [settings.respawn or 0] * (1 + n_workers)
+        lives = [settings.respawn] * (1 + n_workers)
         processes += map(start_worker, range(1, n_workers + 1), lives[1:])
         described = f"{n_workers} worker process{'es' * (n_workers > 1)} on this machine (--daskmpi-workers)"
         link = Link(address)

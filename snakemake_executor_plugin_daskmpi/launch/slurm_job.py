@@ -59,7 +59,7 @@ def submit(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoR
     plan = plan_of(demand_of(dag), site, settings)
     submission = record.new_record(workdir, command_line.same_command())
     batch = _batch(settings, plan, site, Path(submission.folder))
-    script, arguments = render_script(plan, batch), sbatch_arguments(plan, batch)
+    script, arguments = render_script(plan, batch), sbatch_arguments(batch)
     submission = record.new_record(
         workdir, command_line.same_command(), arguments, submission.folder, before.folder if before else ""
     )
@@ -94,7 +94,7 @@ def show_script(settings: Settings, dag: Any, before_exec: Callable[[], None]) -
     folder = record.home_of(Path.cwd()) / _BY_HAND
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     batch = _batch(settings, plan, site, folder)
-    if arguments := sbatch_arguments(plan, batch):
+    if arguments := sbatch_arguments(batch):
         say(f"what a script cannot hold goes on the command line: sbatch {shlex.join(arguments)} SCRIPT")
     _print_and_end(render_script(plan, batch), before_exec)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from snakemake_executor_plugin_daskmpi.placement.shelves import Shape, Shelves
+    from snakemake_executor_plugin_daskmpi.placement.shelves import Pile, Shelves
     from snakemake_executor_plugin_daskmpi.resources import JobResources
 
 
@@ -24,7 +24,7 @@ class CoreLimit:
         """Whether there is a limit."""
         return self._cores is not None
 
-    def allows(self, shape: Shape, waiting: Shelves) -> bool:
+    def allows(self, pile: Pile, waiting: Shelves) -> bool:
         """Say whether a job may start now.
 
         A job that aged so much that a worker is reserved for it has its cores held back here, too. A job that asks
@@ -35,10 +35,10 @@ class CoreLimit:
         waiting
             All jobs that wait.
         """
-        counted = counted_cores(shape.request)
+        counted = counted_cores(pile.request)
         if self._cores is None or not counted:
             return True
-        aged = (counted_cores(s.request) for s in waiting.shapes if s.reserved and s.rank < shape.rank)
+        aged = (counted_cores(s.request) for s in waiting.piles if s.reserved and s.rank < pile.rank)
         return counted + self._taken + max(aged, default=0) <= self._cores or not self._taken
 
     def take(self, request: JobResources) -> None:

@@ -8,7 +8,7 @@ queue by rank and starts each job that fits somewhere on the worker that has lea
 may have changed: workers that got something back, and shelves that got something new. So its cost does not grow
 with the queue.
 
-**Ageing.** When jobs of lower rank have started ``patience`` times while the first shape of a shelf fitted nowhere,
+**Ageing.** When jobs of lower rank have started ``patience`` times while the first pile of a shelf fitted nowhere,
 a worker is reserved for it: jobs of lower rank start there only if they could run *beside* the reserved job. What
 ran there before ends some time, so no stream of lower rank holds up a job for ever.
 
@@ -32,7 +32,7 @@ from snakemake_executor_plugin_daskmpi.placement.capacity import Capacity
 from snakemake_executor_plugin_daskmpi.placement.fleet import Fleet
 from snakemake_executor_plugin_daskmpi.placement.limit import CoreLimit
 from snakemake_executor_plugin_daskmpi.placement.reservations import Reservations
-from snakemake_executor_plugin_daskmpi.placement.shelves import Rank, Shape, Shelf, Shelves
+from snakemake_executor_plugin_daskmpi.placement.shelves import Pile, Rank, Shelf, Shelves
 from snakemake_executor_plugin_daskmpi.placement.spread import Parts, spread_of, tasks_on
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.placement.refusal import Refusal
     from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
-# A shape to try next: its rank, its index on its shelf, the shape, the workers to try it on.
-_Try = tuple[Rank, int, Shape, list[Capacity]]
+# A pile to try next: its rank, its index on its shelf, the pile, the workers to try it on.
+_Try = tuple[Rank, int, Pile, list[Capacity]]
 
 
 class Placement:
@@ -81,7 +81,7 @@ class Placement:
     @property
     def queued(self) -> int:
         """Number of jobs that wait."""
-        return len(self._waiting.shape_of)
+        return len(self._waiting.pile_of)
 
     @property
     def running(self) -> int:
@@ -122,17 +122,17 @@ class Placement:
 
     def enqueue(self, key: str, request: JobResources, priority: int = 0) -> None:
         """Let a job wait; ValueError if its key waits or runs already."""
-        if key in self._waiting.shape_of or key in self._running:
+        if key in self._waiting.pile_of or key in self._running:
             raise ValueError(f"job {key} is already there")
         self._waiting.put(key, request, priority)
 
     def withdraw(self, key: str) -> bool:
         """Drop a waiting job, and say whether there was one."""
-        if key not in self._waiting.shape_of:
+        if key not in self._waiting.pile_of:
             return False
-        shape = self._waiting.take(key)
-        if not shape.keys:
-            self._free(self._reservations.give_up(shape))
+        pile = self._waiting.take(key)
+        if not pile.keys:
+            self._free(self._reservations.give_up(pile))
         return True
 
     def release(self, key: str) -> None:
@@ -161,13 +161,13 @@ class Placement:
         successor may have one too. Jobs that share several workers have none.
         """
         priority, request, held = self._placed_as[key]
-        shape = self._waiting.shape_at(priority, request)
-        if shape is None or key in self._successors or held.shared:
+        pile = self._waiting.shape_at(priority, request)
+        if pile is None or key in self._successors or held.shared:
             return None
         serves = self._running[key][0].serves
-        if any(shelf.shapes[0].rank < shape.rank and serves(shelf.kind.component) for shelf in self._waiting.shelves):
+        if any(shelf.piles[0].rank < pile.rank and serves(shelf.kind.component) for shelf in self._waiting.shelves):
             return None
-        successor = next(iter(shape.keys))
+        successor = next(iter(pile.keys))
         self._waiting.take(successor)
         self._successors[key], self._running[successor] = successor, self._running[key]
         assignment = replace(held, key=successor)
@@ -180,8 +180,8 @@ class Placement:
 
     def unplaceable(self) -> list[str]:
         """Return the keys of the waiting jobs that no worker can ever hold, and drop them from the queue."""
-        lost = [shape for shape in self._waiting.shapes if not self._fleet.can_hold(shape.request)]
-        keys = [key for shape in lost for key in shape.keys]
+        lost = [pile for pile in self._waiting.piles if not self._fleet.can_hold(pile.request)]
+        keys = [key for pile in lost for key in pile.keys]
         for key in keys:
             self.withdraw(key)
         return keys
@@ -209,20 +209,20 @@ class Placement:
         #: Ranks of what started, by the components that the worker serves.
         ranks: defaultdict[tuple[str, ...] | None, list[Rank]] = defaultdict(list)
         while tries:
-            rank, index, shape, workers = heappop(tries)
-            while shape.keys and (parts := self._parts(shape, workers)):
-                started.append(self._start(shape, parts))
+            rank, index, pile, workers = heappop(tries)
+            while pile.keys and (parts := self._parts(pile, workers)):
+                started.append(self._start(pile, parts))
                 ranks[parts[0][0].offer.components].append(rank)
                 if index == 0:
-                    shape.shelf.passed_over = 0
-            self._push_next(tries, shape.shelf, index + bool(shape.keys), workers)
+                    pile.shelf.passed_over = 0
+            self._push_next(tries, pile.shelf, index + bool(pile.keys), workers)
         for components, of_started in ranks.items():
             self._waiting.age(components, of_started)
         return started
 
     def _push_next(self, tries: list[_Try], shelf: Shelf, index: int, workers: list[Capacity]) -> None:
-        """Push a shelf's first shape, from an index on, that may fit one of some workers."""
-        if not workers or index == len(shelf.shapes):
+        """Push a shelf's first pile, from an index on, that may fit one of some workers."""
+        if not workers or index == len(shelf.piles):
             return
         if shelf.kind.spanning_tasks:
             # Whether several workers hold it together shows when it is tried.
@@ -230,25 +230,25 @@ class Placement:
                 return
         else:
             index = self._reservations.first_fitting(shelf, index, workers)
-        if index < len(shelf.shapes):
-            shape = shelf.shapes[index]
-            heappush(tries, (shape.rank, index, shape, workers))
+        if index < len(shelf.piles):
+            pile = shelf.piles[index]
+            heappush(tries, (pile.rank, index, pile, workers))
 
-    def _parts(self, shape: Shape, workers: list[Capacity]) -> Parts:
-        """Return what the next job of a shape can take now, of which of some workers; nothing if it has to wait."""
-        if not self._limit.allows(shape, self._waiting):
+    def _parts(self, pile: Pile, workers: list[Capacity]) -> Parts:
+        """Return what the next job of a pile can take now, of which of some workers; nothing if it has to wait."""
+        if not self._limit.allows(pile, self._waiting):
             return []
-        best = self._best(shape, workers)
+        best = self._best(pile, workers)
         if best is not None:
-            return [(best, shape.needs)]
-        if not self._fleet.needs_several(shape.request):
+            return [(best, pile.needs)]
+        if not self._fleet.needs_several(pile.request):
             return []
         # What the others have may do together with what these got back.
-        everyone = self._fleet.serving(shape.request.component)
-        rooms = [(worker, self._reservations.room(worker, shape)) for worker in everyone]
-        return spread_of(shape.request, sorted(rooms, key=lambda room: (room[0].total.gpus, -room[1].cores)))
+        everyone = self._fleet.serving(pile.request.component)
+        rooms = [(worker, self._reservations.room(worker, pile)) for worker in everyone]
+        return spread_of(pile.request, sorted(rooms, key=lambda room: (room[0].total.gpus, -room[1].cores)))
 
-    def _best(self, shape: Shape, workers: list[Capacity]) -> Capacity | None:
+    def _best(self, pile: Pile, workers: list[Capacity]) -> Capacity | None:
         """Return the worker for a job: one without GPUs that it would waste, then with the least to spare.
 
         Best fit keeps room together for large jobs; simulated, it beat spreading by up to 0.6 % of a makespan.
@@ -256,33 +256,33 @@ class Placement:
         """
         best, best_score = None, (0, 0, 0)
         for worker in workers:
-            room = worker.free if worker.beside is None else self._reservations.room(worker, shape)
-            if shape.needs.within(room):
-                wasted = 0 if shape.needs.gpus else worker.total.gpus
-                spare = worker.free[shape.dominant] if shape.needs.cores else len(worker.running)
+            room = worker.free if worker.beside is None else self._reservations.room(worker, pile)
+            if pile.needs.within(room):
+                wasted = 0 if pile.needs.gpus else worker.total.gpus
+                spare = worker.free[pile.dominant] if pile.needs.cores else len(worker.running)
                 score = (wasted, spare, worker.free.mem_mb)
                 if best is None or score < best_score:
                     best, best_score = worker, score
         return best
 
-    def _start(self, shape: Shape, parts: Parts) -> Assignment:
-        """Move the oldest job of a shape from the queue to a worker, or to several."""
-        key = next(iter(shape.keys))
-        self._free(self._reservations.give_up(shape))
+    def _start(self, pile: Pile, parts: Parts) -> Assignment:
+        """Move the oldest job of a pile from the queue to a worker, or to several."""
+        key = next(iter(pile.keys))
+        self._free(self._reservations.give_up(pile))
         self._waiting.take(key)
         (cores, gpus), *_ = [worker.start(key, needs) for worker, needs in parts]
         self._running[key] = workers = tuple(worker for worker, _ in parts)
-        self._limit.take(shape.request)
-        shared = tasks_on(shape.request, parts) if len(workers) > 1 else ()
+        self._limit.take(pile.request)
+        shared = tasks_on(pile.request, parts) if len(workers) > 1 else ()
         assignment = Assignment(key, parts[0][0].name, cores, gpus, shared)
-        self._placed_as[key] = (shape.priority, shape.request, assignment)
+        self._placed_as[key] = (pile.priority, pile.request, assignment)
         return assignment
 
     def _reserve(self) -> None:
-        """Reserve what the first shape of each shelf that aged needs, those of the highest rank first."""
-        for shape in self._waiting.aged(self._patience):
-            wide = self._fleet.needs_several(shape.request)
-            freed = self._reservations.reserve(shape, self._fleet.serving(shape.request.component), wide=wide)
+        """Reserve what the first pile of each shelf that aged needs, those of the highest rank first."""
+        for pile in self._waiting.aged(self._patience):
+            wide = self._fleet.needs_several(pile.request)
+            freed = self._reservations.reserve(pile, self._fleet.serving(pile.request.component), wide=wide)
             if freed:  # else, with a limit of cores, everything would be looked at again, for ever
                 self._free(freed)
 

@@ -2,7 +2,7 @@
 
 Runs on: rank 1. Pure.
 
-Jobs of one priority that ask for the same are one *shape*. Shapes that differ only in memory and disk lie on one
+Jobs of one priority that ask for the same are one *pile*. Shapes that differ only in memory and disk lie on one
 *shelf*, most memory first, so that bisection finds the first that fits.
 """
 
@@ -24,7 +24,7 @@ Rank = tuple[float, ...]
 
 
 class Kind(NamedTuple):
-    """What all shapes on a shelf have in common."""
+    """What all piles on a shelf have in common."""
 
     priority: int
     cores: int
@@ -44,7 +44,7 @@ class Kind(NamedTuple):
 
 
 @dataclass(eq=False, slots=True)
-class Shape:
+class Pile:
     """The waiting jobs of one priority that ask for the same, oldest first."""
 
     priority: int
@@ -72,26 +72,26 @@ class Shelf:
     """Shapes that differ only in memory and scratch space, and a little in runtime; most memory first."""
 
     kind: Kind
-    shapes: list[Shape] = field(default_factory=list)
+    piles: list[Pile] = field(default_factory=list)
     #: Whether it got something new since the last pass.
     fresh: bool = True
-    #: How many jobs of lower rank started since one of its first shape did.
+    #: How many jobs of lower rank started since one of its first pile did.
     passed_over: int = 0
 
     def first_within(self, mem_mb: int, disk_mb: int, start: int) -> int:
-        """Return the index, from a start on, of the first shape that needs no more; the length if there is none."""
-        index = bisect_left(self.shapes, -mem_mb, start, key=lambda shape: shape.order[0])
-        while index < len(self.shapes) and self.shapes[index].needs.disk_mb > disk_mb:
+        """Return the index, from a start on, of the first pile that needs no more; the length if there is none."""
+        index = bisect_left(self.piles, -mem_mb, start, key=lambda pile: pile.order[0])
+        while index < len(self.piles) and self.piles[index].needs.disk_mb > disk_mb:
             index += 1
         return index
 
 
 class Shelves:
-    """All shelves. None is empty, and no shape on them is."""
+    """All shelves. None is empty, and no pile on them is."""
 
     def __init__(self) -> None:
-        self.shape_of: dict[str, Shape] = {}
-        self._shapes: dict[tuple[int, JobResources], Shape] = {}
+        self.pile_of: dict[str, Pile] = {}
+        self._shapes: dict[tuple[int, JobResources], Pile] = {}
         self._shelves: dict[Kind, Shelf] = {}
         self._most = Amounts()
         self._shapes_made = 0
@@ -102,60 +102,60 @@ class Shelves:
         return list(self._shelves.values())
 
     @property
-    def shapes(self) -> list[Shape]:
-        """All shapes, in no order."""
+    def piles(self) -> list[Pile]:
+        """All piles, in no order."""
         return list(self._shapes.values())
 
-    def shape_at(self, priority: int, request: JobResources) -> Shape | None:
-        """Return the shape of such jobs; None if none waits."""
+    def shape_at(self, priority: int, request: JobResources) -> Pile | None:
+        """Return the pile of such jobs; None if none waits."""
         return self._shapes.get((priority, request))
 
     def put(self, key: str, request: JobResources, priority: int) -> None:
         """Add a job."""
-        shape = self._shapes.get((priority, request)) or self._new_shape(priority, request)
-        shape.keys[key] = None
-        shape.shelf.fresh = True
-        self.shape_of[key] = shape
+        pile = self._shapes.get((priority, request)) or self._new_shape(priority, request)
+        pile.keys[key] = None
+        pile.shelf.fresh = True
+        self.pile_of[key] = pile
 
-    def take(self, key: str) -> Shape:
-        """Remove a job; with the last of its shape also the shape, with the last of these the shelf."""
-        shape = self.shape_of.pop(key)
-        del shape.keys[key]
-        if not shape.keys:
-            del self._shapes[shape.priority, shape.request]
-            shapes = shape.shelf.shapes
-            del shapes[bisect_left(shapes, shape.order, key=attrgetter("order"))]
-            if not shapes:
-                del self._shelves[shape.shelf.kind]
-        return shape
+    def take(self, key: str) -> Pile:
+        """Remove a job; with the last of its pile also the pile, with the last of these the shelf."""
+        pile = self.pile_of.pop(key)
+        del pile.keys[key]
+        if not pile.keys:
+            del self._shapes[pile.priority, pile.request]
+            piles = pile.shelf.piles
+            del piles[bisect_left(piles, pile.order, key=attrgetter("order"))]
+            if not piles:
+                del self._shelves[pile.shelf.kind]
+        return pile
 
     def measure(self, most: Amounts) -> None:
-        """Rank all shapes anew if the most that any worker offers has changed."""
+        """Rank all piles anew if the most that any worker offers has changed."""
         if most != self._most:
             self._most = most
-            for shape in self._shapes.values():
-                shape.measure(most)
+            for pile in self._shapes.values():
+                pile.measure(most)
 
     def age(self, components: tuple[str, ...] | None, started: list[Rank]) -> None:
         """Note jobs that started on workers of some components, by their ranks: they passed over what ranks higher."""
         started.sort()
         for shelf in self._shelves.values():
             if components is None or shelf.kind.component in components:
-                shelf.passed_over += len(started) - bisect_right(started, shelf.shapes[0].rank)
+                shelf.passed_over += len(started) - bisect_right(started, shelf.piles[0].rank)
 
-    def aged(self, patience: int) -> list[Shape]:
-        """Return the first shapes of the shelves that were passed over so often and have no reservation, by rank."""
-        shapes = [shelf.shapes[0] for shelf in self._shelves.values() if shelf.passed_over >= patience]
-        return sorted((shape for shape in shapes if not shape.reserved), key=attrgetter("rank"))
+    def aged(self, patience: int) -> list[Pile]:
+        """Return the first piles of the shelves that were passed over so often and have no reservation, by rank."""
+        piles = [shelf.piles[0] for shelf in self._shelves.values() if shelf.passed_over >= patience]
+        return sorted((pile for pile in piles if not pile.reserved), key=attrgetter("rank"))
 
-    def _new_shape(self, priority: int, request: JobResources) -> Shape:
-        """Put a new shape on its shelf, a new one if need be."""
+    def _new_shape(self, priority: int, request: JobResources) -> Pile:
+        """Put a new pile on its shelf, a new one if need be."""
         runtime_min = request.runtime_min or 0
         kind = Kind.of(priority, request)
         shelf = self._shelves.setdefault(kind, Shelf(kind))
         self._shapes_made += 1
         order = (-request.mem_mb, -request.disk_mb, -runtime_min, self._shapes_made)
-        shape = self._shapes[priority, request] = Shape(priority, request, Amounts.asked(request), shelf, order)
-        shape.measure(self._most)
-        insort(shelf.shapes, shape, key=attrgetter("order"))
-        return shape
+        pile = self._shapes[priority, request] = Pile(priority, request, Amounts.asked(request), shelf, order)
+        pile.measure(self._most)
+        insort(shelf.piles, pile, key=attrgetter("order"))
+        return pile

@@ -62,7 +62,7 @@ class Terms:
     @property
     def max_components(self) -> int:
         """Most components of the Slurm job."""
-        return self.settings.max_components or 4
+        return self.settings.max_components
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ def n_nodes(partition: Partition) -> int:
 def _sized(parts: Sequence[Part], host: int | None, terms: Terms) -> list[Sizing] | None:
     """Size all parts within the caps, which they share by their work; None if that is impossible."""
     settings, head = terms.settings, terms.head
-    workers = settings.workers or settings.max_workers or 16
+    workers = settings.workers or settings.max_workers
     cores = settings.max_cores
     nodes = Counter({part.partition.name: n_nodes(part.partition) for part in parts})
     if host is None:

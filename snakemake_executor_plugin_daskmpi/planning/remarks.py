@@ -40,7 +40,7 @@ def why(draft: Draft, settings: Settings) -> str:
             f"{begin}since partition {where.name} has {_counted(n_nodes(where), 'node')}, and one of their own would "
             "need a further node: components never share one."
         )
-    if draft.n_components == (settings.max_components or 4) and among > apart:
+    if draft.n_components == settings.max_components and among > apart:
         return f"{begin}since --daskmpi-max-components allows no further one."
     costs = "a whole node" if where.whole_nodes else f"{_cpus(apart)} on a further node"
     if among > apart:
@@ -60,7 +60,7 @@ def remarks(draft: Draft, plan: Plan, demand: Demand, settings: Settings) -> Ite
             names = ", ".join(name or "the other jobs" for name in part.serves)
             yield (
                 f"Component {part.name} is shared by {names}: there is no room for one each "
-                f"(--daskmpi-max-components {settings.max_components or 4}, and a node per component)."
+                f"(--daskmpi-max-components {settings.max_components}, and a node per component)."
             )
     if demand.assumed_runtime:
         yield (
@@ -76,7 +76,7 @@ def remarks(draft: Draft, plan: Plan, demand: Demand, settings: Settings) -> Ite
         yield f"What follows from checkpoint {_some(demand.checkpoints)} is not known yet, and not in this plan."
     if settings.hyperthread and draft.host is not None:
         yield "--daskmpi-hyperthread has no effect, since ranks 0 and 1 have no component of their own."
-    workers = settings.workers or settings.max_workers or 16
+    workers = settings.workers or settings.max_workers
     if plan.n_workers == workers and not settings.workers and not settings.walltime:
         yield f"There are {workers} workers because of --daskmpi-max-workers."
 

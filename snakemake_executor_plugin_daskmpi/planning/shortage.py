@@ -57,7 +57,7 @@ def _fixed_sizes(parts: Sequence[Part], settings: Settings) -> Iterator[LaunchEr
 def _limits(few: Sequence[Part], settings: Settings) -> Iterator[LaunchError]:
     """Yield which of the user's limits are too low for one worker per part."""
     names = ", ".join(part.name for part in few)
-    most = settings.max_components or 4
+    most = settings.max_components
     if len(few) > most:
         yield LaunchError(
             f"The workflow needs {len(few)} components, more than it may have.",
@@ -65,7 +65,7 @@ def _limits(few: Sequence[Part], settings: Settings) -> Iterator[LaunchError]:
             f"--daskmpi-max-components is {most}.",
             next_step=f"--daskmpi-max-components {len(few)}",
         )
-    workers = settings.workers or settings.max_workers or 16
+    workers = settings.workers or settings.max_workers
     if len(few) > workers:
         flag = "--daskmpi-workers" if settings.workers else "--daskmpi-max-workers"
         yield LaunchError(

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.rank import slurm_programs
+from snakemake_executor_plugin_daskmpi.rank.roles import in_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -73,21 +74,16 @@ def is_rank_variable(name: str) -> bool:
     return name not in _KEPT and (name in _RANK_NAMES or name.startswith(_RANK_PREFIXES))
 
 
-def is_in_step(environ: Mapping[str, str]) -> bool:
-    """Say whether a process is a task of a Slurm step, by its environment before a :func:`scrub`."""
-    return "SLURM_STEP_ID" in environ
-
-
 def scrub(environ: MutableMapping[str, str]) -> None:
     """Remove from an environment what makes a process believe that it is a rank of our world.
 
-    In a Slurm step, also make it fit for ``srun``, ``sbatch``, ``salloc`` and ``mpiexec``. A second scrub of the same
-    environment, of which these know nothing, keeps that.
+    In a Slurm step, also make it fit for ``srun``, ``sbatch``, ``salloc`` and ``mpiexec``. Afterwards it cannot be told
+    from one outside of a step; a second scrub keeps what the first one has added.
     """
-    in_step = is_in_step(environ)
-    added = ON_THIS_NODE | slurm_programs.programs_environment(environ) if in_step else {}
+    is_step = in_step(environ)
+    added = ON_THIS_NODE | slurm_programs.programs_environment(environ) if is_step else {}
     kept = {name: value for name, value in ON_THIS_NODE.items() if environ.get(name) == value}
-    for name in [n for n in environ if is_rank_variable(n) or (in_step and _STEP_OPTION.fullmatch(n))]:
+    for name in [n for n in environ if is_rank_variable(n) or (is_step and _STEP_OPTION.fullmatch(n))]:
         del environ[name]
     environ.update(kept | added)
 
@@ -104,7 +100,7 @@ def granted_environment(grant: Grant, offered_gpus: tuple[str, ...], environ: Ma
     if grant.mpi:
         # For spawned jobs, whose command was made before it was known where they run.
         added["DASKMPI_MPI"] = grant.mpi
-    if is_in_step(environ):
+    if in_step(environ):
         tasks = str(grant.tasks)
         added |= {"SLURM_NTASKS": tasks, "SLURM_NPROCS": tasks, "SLURM_CPUS_PER_TASK": threads}
         if grant.nodes:

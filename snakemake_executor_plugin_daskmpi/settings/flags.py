@@ -27,7 +27,7 @@ LINGER_S = 300
 class Settings(SlurmSettings):
     """Everything that a user can set. Each name is the flag ``--daskmpi-<name>`` and a profile key."""
 
-    launcher: Optional[str] = field(
+    launcher: str = field(
         default="auto",
         metadata={
             "help": "How to get a world of ranks when not started inside one: 'local' starts worker processes on "
@@ -81,7 +81,7 @@ class Settings(SlurmSettings):
             "metavar": "IDS",
         },
     )
-    bind: Optional[str] = field(
+    bind: str = field(
         default="none",
         metadata={
             "help": "'cores' pins each job to the cores it was given, by CPU affinity; 'none' leaves it to the kernel.",
@@ -90,7 +90,7 @@ class Settings(SlurmSettings):
             "unparse_func": str,
         },
     )
-    memory: Optional[str] = field(
+    memory: str = field(
         default="evict",
         metadata={
             "help": "What happens to jobs that take more memory than they asked for (mem_mb). 'evict': nothing, until "
@@ -117,7 +117,7 @@ class Settings(SlurmSettings):
             "effect where the Snakefile starts threads.",
         },
     )
-    linger: Optional[int] = field(
+    linger: int = field(
         default=LINGER_S,
         metadata={
             "help": "Seconds to wait for programs that a job has left running in its session, such as the compressor "
@@ -126,7 +126,7 @@ class Settings(SlurmSettings):
             "metavar": "SECONDS",
         },
     )
-    respawn: Optional[int] = field(
+    respawn: int = field(
         default=0,
         metadata={
             "help": "How many times each worker that is lost is started anew, on its own node. Default: never; "
@@ -149,7 +149,7 @@ class Settings(SlurmSettings):
             "metavar": "COMMAND",
         },
     )
-    startup_timeout: Optional[int] = field(
+    startup_timeout: int = field(
         default=300,
         metadata={
             "help": "Seconds to wait for all workers to be ready before giving up.",

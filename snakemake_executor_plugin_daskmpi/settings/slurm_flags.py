@@ -90,7 +90,7 @@ class SlurmSettings(ExecutorSettingsBase):
         default=None,
         metadata={"help": "Further arguments of the srun that starts the ranks.", "metavar": "ARGS"},
     )
-    pmi: Optional[str] = field(
+    pmi: str = field(
         default="auto",
         metadata={
             "help": "How ranks meet under srun (srun --mpi): 'auto' finds out which MPI library mpi4py loads, and "
@@ -123,14 +123,14 @@ class SlurmSettings(ExecutorSettingsBase):
             "metavar": "FOLDER",
         },
     )
-    max_components: Optional[int] = field(
+    max_components: int = field(
         default=4,
         metadata={
             "help": "Most components of the heterogeneous job that sbatch plans, the one of ranks 0 and 1 included.",
             "metavar": "N",
         },
     )
-    max_workers: Optional[int] = field(
+    max_workers: int = field(
         default=16,
         metadata={"help": "Most workers that sbatch plans, over all components.", "metavar": "N"},
     )
@@ -165,7 +165,7 @@ class SlurmSettings(ExecutorSettingsBase):
             "metavar": "IMAGE",
         },
     )
-    container_runtime: Optional[str] = field(
+    container_runtime: str = field(
         default="apptainer",
         metadata={
             "help": "What runs the image.",

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi.messages import Grant, JobSpec, RunContext
-from snakemake_executor_plugin_daskmpi.rank import job_environment, processes
+from snakemake_executor_plugin_daskmpi.rank import job_environment, processes, roles
 from snakemake_executor_plugin_daskmpi.worker import child
 from snakemake_executor_plugin_daskmpi.worker.ending import Ending
 from snakemake_executor_plugin_daskmpi.worker.lingering import Lingering
@@ -101,7 +101,7 @@ def _main(connection: Connection) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # Slurm sends it to all processes of a step when the run is to drain, and jobs are to go on. They inherit this;
         # one that wants the signal for itself sets a handler. Elsewhere nobody does, and a body is born as any program.
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN if job_environment.is_in_step(os.environ) else signal.SIG_DFL)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN if roles.in_step(os.environ) else signal.SIG_DFL)
         signal.signal(signal.SIGUSR2, signal.SIG_DFL)
         processes.end_with_parent(signal.SIGTERM)
         processes.adopt_orphans()

@@ -18,7 +18,7 @@ from snakemake_executor_plugin_daskmpi.messages import (
     RunContext,
     WorkerInfo,
 )
-from snakemake_executor_plugin_daskmpi.rank import job_environment, rank_log, roles
+from snakemake_executor_plugin_daskmpi.rank import rank_log, roles
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.worker.runner import Runner
@@ -50,7 +50,7 @@ async def describe(dask_worker: Any) -> WorkerInfo:
         runner.name,
         socket.gethostname(),
         dataclasses.asdict(runner.offer),
-        node=os.environ.get("SLURMD_NODENAME", "") if job_environment.is_in_step(os.environ) else "",
+        node=os.environ.get("SLURMD_NODENAME", "") if roles.in_step(os.environ) else "",
         het_group=roles.own_component(os.environ),
         lives_left=runner.lives_left,
     )

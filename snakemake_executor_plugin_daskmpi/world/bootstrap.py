@@ -191,7 +191,7 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
             code = 0
         else:
             offer = limits.offer_of(settings, os.environ, limits.share_of(seat.rank, hosts))
-            worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0], settings.respawn or 0)
+            worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0], settings.respawn)
             code = _work(comm, hosts, worker, scratch)
     except keeper.KeeperGoneError:
         pass

@@ -132,7 +132,7 @@ def _keep(settings: Settings, seat: roles.Seat, charge: _Charge, connection: Con
         _write_down(code)
         _see_the_end(world.address, world.credentials)
         return code
-    n_times = (settings.respawn or 0) if seat.role is roles.Role.WORKER else 0
+    n_times = settings.respawn if seat.role is roles.Role.WORKER else 0
     while code and n_times and _listens(world.address):
         n_times -= 1
         code = _serve_anew(settings, seat, charge, world, n_times)

@@ -69,7 +69,7 @@ def _met(seat: Seat, settings: Settings) -> Intracomm:
     if not MPI.Is_initialized():
         if seat.said_by == "srun":
             # Python's os.environ reaches the C library, which reads these while it initialises.
-            pmi.check(library, os.environ, settings.pmi or "auto")
+            pmi.check(library, os.environ, settings.pmi)
             check_order(library, os.environ)
             os.environ.update(pmi.needed_environment(library, os.environ, settings.pmi_library))
         MPI.Init_thread()

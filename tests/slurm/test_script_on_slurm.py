@@ -37,7 +37,7 @@ rule one:
 @pytest.mark.parametrize("name", CASES)
 def test_sbatch_accepts_a_script(workflow: Workflow, slurm: SlurmCluster, name: str):  # noqa: ARG001
     done = subprocess.run(
-        ["sbatch", "--test-only", *sbatch_arguments(*CASES[name])],
+        ["sbatch", "--test-only", *sbatch_arguments(CASES[name][1])],
         input=render_script(*CASES[name]),
         env=workflow.environ(),
         capture_output=True,

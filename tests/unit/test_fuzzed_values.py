@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from offers import fits
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.placement.placement import Placement
-from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources, fits, shrunk
+from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources, shrunk
 from snakemake_executor_plugin_daskmpi.settings.durations import parse_walltime
 from snakemake_executor_plugin_daskmpi.settings.flags import BINDINGS, LAUNCHERS, Settings
 
@@ -45,7 +46,7 @@ def value_of(field: dataclasses.Field) -> st.SearchStrategy:
     """Return the values that Snakemake's argument builder may make of a setting."""
     if field.type is bool:
         return st.booleans()
-    (kind,) = (each for each in typing.get_args(field.type) if each is not type(None))
+    (kind,) = (each for each in typing.get_args(field.type) or (field.type,) if each is not type(None))
     return st.none() | {int: NUMBERS, str: TEXTS, bool: st.booleans()}[kind]
 
 

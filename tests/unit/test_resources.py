@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from offers import fits
 from snakemake_executor_plugin_daskmpi.resources import (
     UNLIMITED_DISK_MB,
     JobResources,
     Steering,
     WorkerResources,
-    fits,
     foreign_resources,
     says_memory,
     shortfalls,

@@ -69,7 +69,7 @@ class Container:
         """
         if not settings.container:
             return None
-        runtime = settings.container_runtime or "apptainer"
+        runtime = settings.container_runtime
         asked = (part.strip() for part in (settings.container_bind or "").split(","))
         extra = (*folders, *filter(None, asked))
         image = Path(workdir, Path(settings.container).expanduser())

@@ -85,7 +85,7 @@ def render_script(plan: Plan, batch: Batch) -> str:
     return "\n\n".join(block.strip("\n") for block in blocks) + "\n"
 
 
-def sbatch_arguments(_plan: Plan, batch: Batch) -> list[str]:
+def sbatch_arguments(batch: Batch) -> list[str]:
     """Return the options that cannot stand in the script; sbatch gives them to the first component."""
     return [f"{name}={value}" for name, value in job_options(batch) if "\n" in value]
 

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from offers import fits
 from snakemake_executor_plugin_daskmpi.placement.placement import Placement
-from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources, fits
+from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.placement.assignment import Assignment

@@ -45,11 +45,11 @@ def test_bash_can_read_a_script(name):
 
 
 def test_only_what_has_a_line_break_goes_on_the_command_line_of_sbatch():
-    assert sbatch_arguments(TWO, HET) == []
-    assert sbatch_arguments(TWO, replace(HET, job_name="a\nb")) == ["--job-name=a\nb"]
+    assert sbatch_arguments(HET) == []
+    assert sbatch_arguments(replace(HET, job_name="a\nb")) == ["--job-name=a\nb"]
     # A backslash in --output makes the rest of it literal; chdir knows no such thing.
     odd = replace(PLAIN, workdir="/w/a\\%j\nb")
-    assert sbatch_arguments(ALIKE, odd) == [
+    assert sbatch_arguments(odd) == [
         "--chdir=/w/a\\%j\nb",
         "--output=/w/a\\\\%j\nb/.snakemake/daskmpi/1.log",
     ]
