@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_executor_plugin_daskmpi import command_line, inherited
-from snakemake_executor_plugin_daskmpi.client import requeue, workers
+from snakemake_executor_plugin_daskmpi.client import requeue
 from snakemake_executor_plugin_daskmpi.client.job import Job
 from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
 from snakemake_executor_plugin_daskmpi.client.job_table import Journal
@@ -38,7 +38,7 @@ from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility,
 from snakemake_executor_plugin_daskmpi.snakemake_internals.group_needs import least_of
 from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import END, ROUNDS, Scheduler
 from snakemake_executor_plugin_daskmpi.warm import body
-from snakemake_executor_plugin_daskmpi.world import bootstrap
+from snakemake_executor_plugin_daskmpi.world import bootstrap, workers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,6 @@ import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
-from snakemake_executor_plugin_daskmpi.client import workers
 from snakemake_executor_plugin_daskmpi.client.actions import (
     EndJob,
     EndJobs,
@@ -33,6 +32,7 @@ from snakemake_executor_plugin_daskmpi.errors import PoolError
 from snakemake_executor_plugin_daskmpi.messages import TOPIC, JobOutcome, RunContext
 from snakemake_executor_plugin_daskmpi.rank import graces, rank_log
 from snakemake_executor_plugin_daskmpi.worker import rpc
+from snakemake_executor_plugin_daskmpi.world.workers import workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -124,7 +124,7 @@ class Pool:
     async def _open(self, context: RunContext, timeout_s: float) -> Mapping[str, WorkerResources]:
         client = self._link.client
         self._context = context
-        for info in await workers.workers_of(self._link, self._world, timeout_s):
+        for info in await workers_of(self._world, timeout_s):
             self._do(self._state.on_worker_added(info))
         offers = self._state.queue.offers
         self.names_components = any(offer.components is not None for offer in offers.values())

@@ -24,8 +24,8 @@ from snakemake_executor_plugin_daskmpi.doctor.facts import RankFacts, WorldFacts
 from snakemake_executor_plugin_daskmpi.errors import DaskMpiError
 from snakemake_executor_plugin_daskmpi.launch.local import start_local_world
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
-from snakemake_executor_plugin_daskmpi.worker import rpc
 from snakemake_executor_plugin_daskmpi.world import bootstrap
+from snakemake_executor_plugin_daskmpi.world.workers import workers_of
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -76,8 +76,7 @@ def write_answer(facts: WorldFacts) -> None:
 
 async def _observe(world: World, settings: Settings, launcher: str) -> WorldFacts:
     client = world.link.client
-    await _workers_are_there(world, settings.startup_timeout)
-    infos = {info.address: info for info in (await client.run(rpc.describe)).values()}
+    infos = {info.address: info for info in await workers_of(world, settings.startup_timeout)}
     question, token, folder_error = await asyncio.to_thread(_make_folder, settings.scratch)
     try:
         ranks = await asyncio.wait_for(_ranks(client, question, {a: i.name for a, i in infos.items()}), _LOOK_S)
@@ -119,17 +118,6 @@ def _remove_folder(question: rank_view.Question) -> set[str]:
     names = {path.name.replace("-", " ") for path in Path(question.folder).iterdir()}
     shutil.rmtree(question.folder, ignore_errors=True)
     return names
-
-
-async def _workers_are_there(world: World, timeout_s: float) -> None:
-    scheduler: Any = world.link.client.scheduler
-    deadline = time.monotonic() + timeout_s
-    while (n := len((await scheduler.identity())["workers"])) < world.n_workers:
-        world.check()
-        if time.monotonic() > deadline:
-            msg = f"only {n} of {world.n_workers} workers came up within {timeout_s:.0f} s"
-            raise TimeoutError(msg)
-        await asyncio.sleep(0.05)
 
 
 async def _ranks(client: Client, question: rank_view.Question, names: dict[str, str]) -> dict[str, dict[str, Any]]:

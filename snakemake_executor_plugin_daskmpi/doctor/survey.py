@@ -21,7 +21,6 @@ from snakemake_executor_plugin_daskmpi.mpi import pmi
 from snakemake_executor_plugin_daskmpi.mpi.library import MpiLibrary, mpi_library_of
 from snakemake_executor_plugin_daskmpi.rank import roles
 from snakemake_executor_plugin_daskmpi.slurm import inquiry, surroundings
-from snakemake_executor_plugin_daskmpi.slurm.controller import answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,8 +124,7 @@ def pmi_types() -> tuple[str, ...]:
     """Return the types that ``srun --mpi`` takes, none without Slurm."""
     if not surroundings.slurm_version():
         return ()
-    answer = answer_of(inquiry.mpi_types_command())
-    return tuple(sorted(inquiry.parse_mpi_types(answer.out + answer.err))) if answer.code == 0 else ()
+    return tuple(sorted(inquiry.mpi_types()))
 
 
 def _python_requirement() -> tuple[str, bool]:

@@ -22,9 +22,8 @@ from snakemake_executor_plugin_daskmpi.rank.roles import LAUNCHED, MIN_RANKS, Al
 from snakemake_executor_plugin_daskmpi.slurm.controller import answer_of
 from snakemake_executor_plugin_daskmpi.slurm.inquiry import (
     config_command,
-    mpi_types_command,
+    mpi_types,
     parse_config,
-    parse_mpi_types,
 )
 from snakemake_executor_plugin_daskmpi.slurm.script.container import Container, container_command, container_environ
 from snakemake_executor_plugin_daskmpi.slurm.script.container import python_arguments as arguments_of
@@ -130,7 +129,7 @@ def run_under_srun(settings: Settings, allocation: Allocation | None, before_exe
             seen=f"{allocation.n_ranks}; n tasks give n - 2 workers.",
             next_step=f"sbatch --ntasks={MIN_RANKS} or more, or --daskmpi-launcher local for workers on this node.",
         )
-    mpi = pmi_type_for(settings, sys.executable, _mpi_types())
+    mpi = pmi_type_for(settings, sys.executable, mpi_types())
     command, environ = srun_line(settings, allocation, mpi, command_line.same_command())
     _become(command, environ, before_exec)
 
@@ -166,11 +165,6 @@ def srun_line(
 def _config() -> dict[str, str]:
     answer = answer_of(config_command())
     return parse_config(answer.out) if answer.code == 0 else {}
-
-
-def _mpi_types() -> frozenset[str]:
-    answer = answer_of(mpi_types_command())
-    return parse_mpi_types(answer.out + answer.err) if answer.code == 0 else frozenset()
 
 
 def _become(command: list[str], environ: Mapping[str, str], before_exec: Callable[[], None]) -> NoReturn:

@@ -45,7 +45,7 @@ def ask_site(patience_s: float = PATIENCE_S) -> Site:
         cluster=config.get("ClusterName", ""),
         version=config.get("SLURM_VERSION", ""),
         partitions=parse_partitions(partitions, nodes, config),
-        mpi_types=_ask_mpi_types(),
+        mpi_types=mpi_types(),
         accounts=accounts,
         qos=qos,
         binds_cpus="task/affinity" in config.get("TaskPlugin", ""),
@@ -67,13 +67,14 @@ def ask_accounts(config: dict[str, str]) -> tuple[frozenset[str] | None, frozens
     )
 
 
-def _ask_mpi_types() -> frozenset[str]:
+def mpi_types() -> frozenset[str]:
+    """Ask for the types that ``srun --mpi`` takes; none where nobody answers."""
     try:
         answer = answer_of(mpi_types_command())
     except LaunchError:
         return frozenset()
     # Some versions print the list to stderr.
-    return parse_mpi_types(answer.out + answer.err) if answer.code == 0 else frozenset()
+    return _parse_mpi_types(answer.out + answer.err) if answer.code == 0 else frozenset()
 
 
 # -- questions and answers ---------------------------------------------------------------------------
@@ -202,12 +203,12 @@ def mpi_types_command() -> list[str]:
     return ["srun", "--mpi=list"]
 
 
-def parse_mpi_types(text: str) -> frozenset[str]:
+def _parse_mpi_types(text: str) -> frozenset[str]:
     r"""Return the types that ``srun --mpi`` takes.
 
-    >>> sorted(parse_mpi_types("MPI plugin types are...\n\tnone\nspecific pmix plugin versions available: pmix_v4"))
+    >>> sorted(_parse_mpi_types("MPI plugin types are...\n\tnone\nspecific pmix plugin versions available: pmix_v4"))
     ['none', 'pmix_v4']
-    >>> sorted(parse_mpi_types("srun: MPI types are...\nsrun: none\nsrun: pmi2\n"))
+    >>> sorted(_parse_mpi_types("srun: MPI types are...\nsrun: none\nsrun: pmi2\n"))
     ['none', 'pmi2']
     """
     types: set[str] = set()

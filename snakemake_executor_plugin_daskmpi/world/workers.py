@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from snakemake_executor_plugin_daskmpi.messages import WorkerInfo
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
-    from snakemake_executor_plugin_daskmpi.world.link import Link, World
+    from snakemake_executor_plugin_daskmpi.world.link import World
 
 
-async def workers_of(link: Link, world: World, timeout_s: float) -> list[WorkerInfo]:
+async def workers_of(world: World, timeout_s: float) -> list[WorkerInfo]:
     """Return what all workers of a world say of themselves, by rank; PoolError if they do not come up in time."""
-    scheduler: Any = link.client.scheduler
+    scheduler: Any = world.link.client.scheduler
     n_workers, deadline = world.n_workers, time.monotonic() + timeout_s
     while True:
         world.check()
@@ -36,7 +36,7 @@ async def workers_of(link: Link, world: World, timeout_s: float) -> list[WorkerI
                 next_step="raise --daskmpi-startup-timeout, or look at the other ranks' output.",
             )
         await asyncio.sleep(0.05)
-    infos: dict[str, WorkerInfo] = await link.client.run(rpc.describe)
+    infos: dict[str, WorkerInfo] = await world.link.client.run(rpc.describe)
     return sorted(infos.values(), key=lambda info: info.name)
 
 
