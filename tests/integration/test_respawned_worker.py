@@ -35,6 +35,7 @@ SNAKEFILE = """
 
 #: Has Dask remove the worker, as one of which it has not heard for long, when a file is there.
 REMOVAL = """
+    import asyncio
     import gc
     import threading
     import time
@@ -44,10 +45,12 @@ REMOVAL = """
         [address] = dask_scheduler.workers
         await dask_scheduler.remove_worker(address, stimulus_id="silence")
 
+    remove.__module__ = "__main__"  # travels by value
+
     def remove_in_time(client):
         while not Path("remove").exists():
             time.sleep(0.05)
-        client.loop.add_callback(client.run_on_scheduler, remove)
+        asyncio.run_coroutine_threadsafe(client.run_on_scheduler(remove), client.loop.asyncio_loop)
 
     onstart:
         from distributed import Client
