@@ -1,13 +1,14 @@
-"""Imports of ours and of the user's in one process, kept apart.
+"""Keep this package's imports and the user's apart, although they share a process.
 
 Runs on: rank 1, and each process that serves Dask.
 
-Snakemake puts the Snakefile's folder first in ``sys.path``, and ``python -m`` the working directory. A ``dask.py`` that
-lies there is what the Snakefile gets that imports ``dask``, as with Snakemake's own executor, and never what we get.
-But a process has one table of modules, which is searched before any folder. So while we import, what the user has
-imported by the same names is put aside; else, those modules of ours are taken out of it that are shadowed by files of
-his. Only the topmost name of a package: Dask imports submodules of its own while it runs, and pickles name them. Where
-nothing is shadowed, which is nearly everywhere, nothing is taken out, and both share their modules.
+Snakemake puts the Snakefile's folder first in ``sys.path``, and ``python -m`` puts the working directory there. If that
+folder has a ``dask.py``, a Snakefile that imports ``dask`` gets it, as it would with Snakemake's own executor; this
+package must never get it. But a process has one table of modules, ``sys.modules``, which is searched before any folder.
+So two things are done. While this package imports something, modules of the same names that the user has imported are
+put aside. At all other times, those of our modules that a file of the user's shadows are taken out of the table: only
+the topmost name of a package, since Dask imports its submodules while it runs, and pickles name them. Where nothing is
+shadowed, as nearly everywhere, nothing is taken out, and both share their modules.
 """
 
 from __future__ import annotations
@@ -40,24 +41,24 @@ _is_importing = _is_alone = False
 
 
 def remember_path() -> None:
-    """Remember where modules are found that are nobody's Snakefile's; the first time counts."""
+    """Remember the search path as it was before any Snakefile changed it. Only the first call counts."""
     if not _path:
         _path.extend(entry for entry in sys.path if not _is_users(entry))
         _known.update(sys.modules)
 
 
 def _is_users(entry: str) -> bool:
-    """Say whether a folder is in the path because the user stands in it, or started a program that lies there."""
+    """Say whether a folder is in the path as the working directory, or as that of the program that was started."""
     folder = Path(entry).resolve()
     if folder == Path(__file__).resolve().parents[1]:
-        return False  # a developer's, who has us installed from there
+        return False  # the source folder of an editable installation
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     is_programs = not sys.flags.safe_path and entry == sys.path[0] and main and folder == Path(main).resolve().parent
     return bool(folder == Path.cwd() or is_programs)
 
 
 def only_ours() -> None:
-    """Import from no folder of the user's any more: this process runs no code of his."""
+    """Never again import from a folder of the user's: this process runs no user code."""
     global _is_alone  # noqa: PLW0603 - a process has one table of modules
     remember_path()
     sys.path[:] = _path
@@ -66,9 +67,9 @@ def only_ours() -> None:
 
 @contextlib.contextmanager
 def ours() -> Iterator[None]:
-    """Import what is ours: from no folder of the user's, whatever he has imported by the same name.
+    """Import from no folder of the user's, whatever the user has imported by the same name.
 
-    Not for two threads at a time. What other threads import meanwhile is found as in here.
+    One thread at a time. Imports of other threads meanwhile are found in the same way.
     """
     global _is_importing  # noqa: PLW0603
     with _lock:
@@ -76,7 +77,7 @@ def ours() -> Iterator[None]:
             yield
             return
         path, _is_importing = list(sys.path), True
-        his = _put_aside()
+        theirs = _put_aside()
         sys.modules.update(_ours)
         before = set(sys.modules)
         sys.path[:] = _path or path
@@ -87,20 +88,20 @@ def ours() -> Iterator[None]:
             if not isinstance(sys.path, _Path):
                 sys.path = _Path(sys.path)
             _ours.update({name: sys.modules[name] for name in set(sys.modules) - before if _is_from_file(name)})
-            sys.modules.update(his)
+            sys.modules.update(theirs)
             _is_importing = False
             _take_out_shadowed()
 
 
 def _put_aside() -> dict[str, ModuleType]:
     """Take the user's modules out of the table that shadow ours, and return them."""
-    his = {name: sys.modules[name] for name, module in _ours.items() if sys.modules.get(name, module) is not module}
+    theirs = {name: sys.modules[name] for name, module in _ours.items() if sys.modules.get(name, module) is not module}
     for top in _topmost(set(sys.modules) - _known - set(_ours)):
         if _is_from_file(top) and not _is_found(sys.modules[top], PathFinder.find_spec(top, _path or None)):
-            his |= {name: module for name, module in sys.modules.items() if name.partition(".")[0] == top}
-    for name in his:
+            theirs |= {name: module for name, module in sys.modules.items() if name.partition(".")[0] == top}
+    for name in theirs:
         del sys.modules[name]
-    return his
+    return theirs
 
 
 def _take_out_shadowed() -> None:
@@ -111,7 +112,7 @@ def _take_out_shadowed() -> None:
             continue
         _shadowed.add(top)
         folders = found.submodule_search_locations if found else None
-        # Submodules that a package of his has are his as well; the others are looked for by ours alone.
+        # The user's package brings its own submodules; submodules that it lacks are looked for by our code alone.
         inner = [name for name in _ours if name.rpartition(".")[0] == top and PathFinder.find_spec(name, folders or [])]
         for name in (top, *inner):
             if sys.modules.get(name) is _ours[name]:

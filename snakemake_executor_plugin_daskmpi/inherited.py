@@ -4,8 +4,8 @@ Runs on: rank 1 (:func:`remember`, :func:`changes`), and in the processes of job
 (:meth:`Inherited.apply`).
 
 A Snakefile, its ``onstart`` handler or a function of a rule may set environment variables, the umask or limits of the
-process, or ignore signals, and bodies see that. What it was before Snakemake has parsed anything is each node's own
-affair: so only what has changed since then is sent.
+process, or ignore signals, and bodies see that. The state before Snakemake has parsed anything may differ from node to
+node. So only what has changed since then is sent.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _before: _State | None = None
 
 
 def remember() -> None:
-    """Take this process's state for what it was before Snakemake has parsed anything."""
+    """Remember the state of this process before Snakemake parses anything."""
     global _before  # noqa: PLW0603 - there is one such moment in a process
     _before = _state()
 

@@ -170,7 +170,7 @@ class JobOutcome:
     #: The most memory in MB that its processes were seen to have, 0 if it was too short to be looked at. RSS counts
     #: pages that processes share once for each. Of a group, the largest of its members'.
     peak_rss_mb: int = 0
-    #: The same with shared pages divided by those who share them (PSS); 0 if that was never read, since it is dear.
+    #: The same with shared pages divided among those who share them (PSS); 0 if never read, since reading it is slow.
     peak_pss_mb: int = 0
 
     def to_wire(self) -> dict[str, Any]:

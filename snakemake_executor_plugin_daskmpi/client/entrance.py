@@ -32,19 +32,19 @@ def enter(settings: Settings) -> None:
         On one rank only, if the ranks cannot form a world.
     """
     settings.check()
-    # 1. Remember where this was typed, and which modules are nobody's Snakefile's.
+    # 1. Remember where the command was typed, and the search path before any Snakefile changes it.
     command_line.remember_folder()
     apart.remember_path()
-    # 2. A Slurm job that was requeued goes on where its earlier life was cut off. May become the same program again.
+    # 2. Continue a Slurm job that was requeued. May replace this process by the same program with --rerun-incomplete.
     requeue.resume(sys.argv[1:])
-    # 3. Ranks of a launcher's world part here: this returns on rank 1, in a fork of it, and never on the others.
+    # 3. Here the ranks of a launcher's world part: this returns on rank 1 only, in a fork of it.
     bootstrap.enter_world(settings)
     if bootstrap.current_world() is None:
-        # 4. Outside one, the processes of a local world are forked as long as there is nothing of the user's in them.
+        # 4. Outside a world: fork the processes of a local one before they could inherit anything of the user's.
         if launchers.is_local(settings):
             prefork.fork_ahead(settings)
-        # 5. From the login node, a job of the same working directory that waits or runs already is told of.
+        # 5. On the login node: tell the user of a job of this working directory that already waits or runs.
         if settings.launcher == "sbatch":
             record.notice(sys.argv[1:])
-    # 6. What changes from here on is the user's doing, and what his jobs inherit.
+    # 6. Whatever changes from here on is the user's doing, and jobs inherit it.
     inherited.remember()

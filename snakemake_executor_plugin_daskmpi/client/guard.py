@@ -1,4 +1,4 @@
-"""Around all that happens in the event loop of a run: an error there breaks the run, which would wait for ever else.
+"""End a run when anything in its event loop fails: otherwise it would wait for ever.
 
 Runs on: rank 1, in the link's thread.
 """

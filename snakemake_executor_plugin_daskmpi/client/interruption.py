@@ -1,11 +1,11 @@
-"""A KeyboardInterrupt that arrives where Snakemake minds it.
+"""Raise KeyboardInterrupt where Snakemake reacts to it.
 
 Runs on: rank 1, in Snakemake's main thread.
 
-Raised wherever the main thread happens to be, it may be lost: Python only prints what is raised in a finalizer, and
-Snakemake drops it while it logs, or runs a function of the Snakefile. And raised inside of Snakemake's event loop, it
-leaves a record of a finished job half-written, and comes up again with a traceback when the loop runs the next time.
-So it waits for the loop, and comes again until the executor has been told to end.
+If it were raised wherever the main thread happens to be, it could be lost: Python only prints what a finalizer raises,
+and Snakemake drops what is raised while it logs or calls a function of the Snakefile. Inside Snakemake's event loop, it
+would leave the record of a finished job half-written, and be raised a second time, with a traceback, when the loop runs
+again. So it waits until the loop has ended, and is repeated until the executor has been told to end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import atexit
 import signal
 import time
 
-#: Seconds that an event loop has until it is interrupted nonetheless: it may wait for files.
+#: Seconds after which a running event loop is interrupted nonetheless: it may be waiting for files.
 _PATIENCE_S = 2.0
 #: Seconds between two looks at whether the loop runs still.
 _LOOK_S = 0.02
@@ -40,12 +40,12 @@ class Interruption:
         self._come()
 
     def mind(self) -> None:
-        """Raise it if it has come and was lost. For a place where it will arrive."""
+        """Raise it again if it was lost. Called where Snakemake reacts to it."""
         if self._times and not self._arrived:
             raise KeyboardInterrupt
 
     def arrive(self) -> None:
-        """Stop coming: it has arrived, or it is too late for it."""
+        """Stop repeating it: it has arrived, or it is too late."""
         self._arrived = True
         if self._begun:
             signal.setitimer(signal.ITIMER_REAL, 0)

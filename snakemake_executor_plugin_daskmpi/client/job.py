@@ -1,4 +1,4 @@
-"""What is known of a job while it is in a run's hands.
+"""A job of a run, from its submission to its outcome.
 
 Runs on: rank 1.
 """

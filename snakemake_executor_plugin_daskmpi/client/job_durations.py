@@ -1,4 +1,4 @@
-"""How long jobs take, and so how many are worth sending to a worker ahead of their time. Pure.
+"""How long jobs take, and so how many of them a worker should have in advance. Pure.
 
 Runs on: rank 1.
 """
@@ -20,7 +20,7 @@ class Durations:
     def note(self, kind: str, duration_s: float) -> None:
         """Take in the duration of a job, in seconds; the last ones count most.
 
-        A negative one says nothing but that a clock was set back. Taken in, it would make jobs wait for long ones.
+        A negative duration means that a clock was set back, and is ignored: with it, jobs would queue behind long ones.
 
         >>> durations = Durations()
         >>> durations.note("think", 60.0), durations.note("think", -3600.0)

@@ -113,7 +113,7 @@ class JobQueue:
             self.jobs.pop(job.key, None)
 
     def take_out_late_ones(self) -> list[Job]:
-        """Forget, and return, the waiting jobs that would not end in time if they started now; later is no better."""
+        """Forget and return the waiting jobs that would not end in time, even if they started now."""
         late = []
         while self._by_runtime and self.deadline and not self.deadline.leaves_time_for(-self._by_runtime[0][0]):
             _, key = heappop(self._by_runtime)

@@ -38,7 +38,7 @@ class Notes:
             self._logger.warning(f"daskmpi: {text}")
 
     def oversized(self, name: str, floor: JobResources, offers: Sequence[WorkerResources]) -> None:
-        """Say of a job that it asks for more of a resource than we could guess that there is."""
+        """Tell that a job asks for more of a resource than the workers are assumed to have."""
         short = [shortfalls(floor, offer) for offer in offers]
         if not short or not all(short) or not all(offer.guessed for offer in offers):
             return
@@ -49,7 +49,7 @@ class Notes:
                 self._logger.info(f"daskmpi: {name} asks for {resource}={asked}, {found}. {flag}.")
 
     def foreign(self, asked: Mapping[str, object], *, steered: bool) -> None:
-        """Say of resources that they do nothing here.
+        """Tell which resources of a job have no effect here.
 
         Parameters
         ----------

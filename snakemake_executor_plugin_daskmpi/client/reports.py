@@ -107,7 +107,7 @@ class Reports:
     def report(self, job: Job, outcome: JobOutcome) -> None:
         """Tell how a job ended."""
         if self.leaving.has_begun and outcome.kind is not OutcomeKind.OK:
-            return  # Snakemake holds its output for incomplete, as that of all jobs that are being ended
+            return  # Snakemake treats its output as incomplete, like that of all jobs that are being ended
         info = job.info
         if outcome.obstacle:
             self.notes.warn_once(f"jobs are spawned, which is slower: {outcome.obstacle}")
@@ -166,7 +166,7 @@ class Reports:
                 self._fail(job, "did not start: this run ends before")
 
     def _fail(self, job: Job, why: str) -> None:
-        """Let a job count as failed that did not: Snakemake takes that from every executor."""
+        """Report a job as failed that has not failed, which is all that Snakemake's interface allows."""
         self._failed.add(job.info.job)
         self.executor.report_job_error(job.info, msg=f"daskmpi: {job.spec.name} {why}.", aux_logs=[])
 
@@ -184,7 +184,7 @@ class Reports:
     def on_broken(self, error: Exception) -> None:
         """End the run, which cannot go on."""
         self.is_broken = True
-        self.executor.kill_local_jobs()  # else Snakemake, which ends now, would wait for them
+        self.executor.kill_local_jobs()  # Snakemake ends now, and would wait for them
         self.scheduler.break_off(error)
 
     def mark_what_is_left(self) -> None:

@@ -1,10 +1,10 @@
-"""A Slurm job that starts again under its id: what it was killed over is taken up without hand-work.
+"""Continue a Slurm job that Slurm has requeued, without the user's help.
 
 Runs on: rank 1, and the process in the batch script that becomes ``srun``.
 
-Slurm starts a job again (``scontrol requeue``, preemption, a lost node) when all processes of its first life are
-gone. So a lock that this very job took in an earlier life is nobody's: that is known of a lock whose files are those
-that were noted then. Any other lock is left alone.
+Slurm starts a job again under the same id (``scontrol requeue``, preemption, a lost node) once all processes of its
+earlier life are gone. So a lock that this job took in an earlier life can be removed. It is recognised by its files,
+which were noted when it was taken. Any other lock is left alone.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def take_up(workdir: Path, environ: Mapping[str, str]) -> bool:
 
 
 def resume(arguments: Sequence[str]) -> None:
-    """Take up what an earlier life of our Slurm job left; may run the same command again, with ``--rerun-incomplete``.
+    """Continue what an earlier life of our Slurm job left; may restart this command with ``--rerun-incomplete``.
 
     Outputs of jobs that were cut off would otherwise be an error. Ranks that are not Snakemake go on.
     """

@@ -103,7 +103,7 @@ class RunState:
 
     @property
     def may_be_over(self) -> bool:
-        """Whether it is up to Snakemake if there is anything left to do: see :meth:`on_look`."""
+        """Whether only Snakemake knows if anything is left to do: see :meth:`on_look`."""
         return self.is_idle and bool(self.set_aside) and not self.is_over
 
     def next_alarm_s(self) -> float | None:
@@ -127,7 +127,7 @@ class RunState:
         return [Say(f"worker {info.name} on {info.host} is back."), *self._put_held()]
 
     def on_worker_lost(self, address: str) -> list[Action]:
-        """Report what ran on a worker that is gone, let wait again what waited there, and await it if it comes back."""
+        """Report the jobs that ran on a lost worker, queue those that waited there, and await it if it comes back."""
         info = self.queue.workers.get(address)
         if info is None:
             return []
@@ -267,7 +267,7 @@ class RunState:
             self.is_world and outcome.kind is OutcomeKind.LOST
         )
         if may_be_the_end:
-            # Then jobs are no errors, and our own end comes in a moment.
+            # If all processes are being ended, the job has not failed; this process then ends in a moment, too.
             self._withheld.append((self.clock() + _END_SPREADS_S, job, outcome))
             return []
         return [Report(job, outcome)]

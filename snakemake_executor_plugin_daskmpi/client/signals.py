@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
-#: Which of these it was, Slurm says in lines of its own.
+#: Slurm itself prints which of these it was.
 _SLURM_ENDS_IT = b"""
 daskmpi: SIGTERM: Slurm ends this run (scancel, its walltime is over, or a node or rank was lost); jobs are stopped.
   Next: the same command with --rerun-incomplete continues the workflow.
@@ -50,11 +50,11 @@ class Leaving:
         self._drain, self._hurry = drain, hurry
         self._parent = os.getppid()
         self._by_slurm = self._has_keeper = False
-        #: Whether the run is being ended, and what still runs with it.
+        #: Whether the run is being ended, with all that still runs.
         self.has_begun = False
         #: Whether a signal asked to drain.
         self.drains = False
-        #: Whether there may be jobs that a SIGTERM lets end; before, it ends the run.
+        #: Whether jobs may be running, which a first SIGTERM lets end. Before, SIGTERM ends the run.
         self.has_jobs = False
         self.interruption = Interruption()
 

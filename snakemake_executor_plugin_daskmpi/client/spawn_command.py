@@ -33,7 +33,7 @@ class SpawningExecutor(RealExecutor):
         return command.replace("python -m snakemake --deploy", f"{_WORKERS_PYTHON} -m snakemake --deploy")
 
     def _own_copies(self, job: JobExecutorInterface) -> str:
-        """Return the argument by which a job's local copies of stored files are its own, where they are not shared.
+        """Return the argument that gives a job its own place for local copies of stored files, if these are not shared.
 
         A job removes its copies when it has ended, and jobs of a worker would have them in one place.
         """

@@ -57,7 +57,7 @@ def deadline_of(settings: Settings) -> Deadline | None:
 def times_of_slurm(environ: Mapping[str, str]) -> tuple[float, float] | None:
     """Return begin and end of the Slurm job that we are in, in seconds since the epoch; None if there is none.
 
-    Slurm tells in variables since 23.02, but of the first component only.
+    Since 23.02, Slurm also sets variables, but only with the times of the first component.
     """
     if "SLURM_JOB_ID" not in environ:
         return None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """How a check went, the worse the later."""
+    """How a check went, from best to worst."""
 
     SKIPPED = "skipped"
     OK = "ok"
@@ -35,7 +35,7 @@ class Check:
 
 
 def ok(name: str, seen: str) -> Check:
-    """Return a check that nothing was found by."""
+    """Return a check that found nothing wrong."""
     return Check(name, Verdict.OK, seen)
 
 

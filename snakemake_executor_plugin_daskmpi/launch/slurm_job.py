@@ -100,7 +100,7 @@ def show_script(settings: Settings, dag: Any, before_exec: Callable[[], None]) -
 
 
 def _print_and_end(text: str, before_exec: Callable[[], None]) -> NoReturn:
-    """End here and well: Snakemake would take an exit from within for an error, and go on to run jobs without one."""
+    """End this process with success: an exception would be an error to Snakemake, and a return would run the jobs."""
     print(text.rstrip("\n"))
     before_exec()
     _flush()

@@ -21,8 +21,8 @@ _CLEAN_UP_PART = 0.2
 _LET_END_S, _LET_END_PART = 30.0, 0.1
 #: Seconds within which a time of day says enough.
 _HALF_A_DAY_S = 12 * 3600
-#: How many times its own start a run leaves for the planning of its successor, which also starts a Snakemake and
-#: builds the DAG; the second time is for a node that has become slower.
+#: A run leaves so many times the duration of its own start for the planning of the next Slurm job, which also starts a
+#: Snakemake and builds the DAG. Twice, since the node may have become slower.
 _STARTS = 2.0
 
 

@@ -243,7 +243,7 @@ class Placement:
             return [(best, pile.needs)]
         if not self._fleet.needs_several(pile.request):
             return []
-        # What the others have may do together with what these got back.
+        # What the others have may suffice together with what these got back.
         everyone = self._fleet.serving(pile.request.component)
         rooms = [(worker, self._reservations.room(worker, pile)) for worker in everyone]
         return spread_of(pile.request, sorted(rooms, key=lambda room: (room[0].total.gpus, -room[1].cores)))

@@ -1,4 +1,4 @@
-"""Why no components within the user's limits can do the work, and which limit to change.
+"""Why no components within the user's limits can do the work, and which limit to raise.
 
 Runs on: the login node. Pure.
 """

@@ -4,7 +4,7 @@ Runs on: every rank, before a Dask scheduler, worker or client is made there.
 
 A world is Dask's defaults and the lines below, and nothing else: no file (``~/.config/dask``, ``$DASK_CONFIG``,
 ``/etc/dask``) and no variable ``DASK_*`` has a part in it. They are meant for clusters that the user starts: a lifetime
-or a preload would end our workers. Jobs inherit all of it, and on rank 1 the user's code sees his own configuration
+or a preload would end our workers. Jobs inherit all of it, and on rank 1 the user's code sees the user's configuration
 again as soon as the client is connected, and never the address of our scheduler.
 """
 
@@ -86,7 +86,7 @@ def apply_dask_config(scratch: str | None = None) -> None:
             import dask
 
             if _users is None:
-                # Not a deep copy: his values may be pools or functions.
+                # Not a deep copy: values may be pools or functions.
                 _users = dask.config.merge(dask.config.config)
             # Before distributed is there, which reads some of it once, in its import.
             dask.config.refresh(paths=[], env={})
@@ -102,7 +102,7 @@ def apply_dask_config(scratch: str | None = None) -> None:
 
 
 def give_back_dask_config() -> None:
-    """Let the user's code in this process find Dask configured as he has it: a client that is connected has read ours.
+    """Restore the user's configuration of Dask for user code in this process: a connected client has read ours.
 
     What stays: connections that it makes later read ``distributed.comm.timeouts.tcp`` and ``compression`` anew.
     """

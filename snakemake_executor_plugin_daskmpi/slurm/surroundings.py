@@ -72,7 +72,7 @@ def slurm_version() -> str:
 
     The programs alone make no Slurm: without a cluster's configuration they do not even tell their version.
     """
-    # Each of them would look for a file that is not there for a minute.
+    # Without a configuration, each of Slurm's programs looks for one for a minute.
     if (named := os.environ.get("SLURM_CONF")) and not Path(named).exists():
         return ""
     try:

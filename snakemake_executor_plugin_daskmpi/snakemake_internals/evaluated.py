@@ -83,7 +83,7 @@ def recorded_parts(job: Any) -> dict[str, Any]:
         raise NotRecordableError("its storage is declared in the Snakefile")
     is_shell = rule.shellcmd is not None
     call = record(rule.run_func, _known(job), workflow.linemaps, job.benchmark_repeats or 0)
-    # A command has them in it already; the table of a benchmark may have them besides.
+    # A command already contains them; the table of a benchmark may need them, too.
     params = not is_shell or (job.benchmark is not None and workflow.output_settings.benchmark_extended)
     return job_parts(job, params=params, resources=True) | {
         "params": _params(job) if params else (),
@@ -129,7 +129,7 @@ def _told_there(job: Any) -> list[str]:
 
 
 def _open_resource(job: Any, name: str) -> tuple[str, Any]:
-    """Return how a worker gets to know a resource: by its value, an expression, or as one of the run's defaults."""
+    """Return a resource as it is sent to a worker: its value, an expression, or as one of the run's defaults."""
     resource = job.rule.resources[name]
     default = job.dag.workflow.resource_settings._parsed_default_resources.get(name)  # noqa: SLF001
     if not resource.is_evaluable():
@@ -146,7 +146,7 @@ def _packed(files: Any) -> tuple[list[tuple[str, dict[str, Any]]], Any]:
 
 
 def _packed_file(file: Any) -> tuple[str, dict[str, Any]]:
-    """Return a file as plain objects; what reports show of it is rank 1's affair."""
+    """Return a file as plain objects, without what only reports need."""
     flags = getattr(file._file, "flags", {})  # noqa: SLF001
     return str(file), {name: value for name, value in flags.items() if name != "report"}
 

@@ -76,14 +76,14 @@ def rebuilt_job(workflow: Workflow, parts: dict[str, Any]) -> Job:
 
 
 def _take_recorded(workflow: Workflow, job: Any, parts: dict[str, Any]) -> None:
-    """Give a job the rule and the files that rank 1 sent, as there is no Snakefile that says what they are."""
+    """Give a job the rule and the files that rank 1 sent: no Snakefile was parsed here."""
     from snakemake.iocontainers import Log, OutputFiles
     from snakemake.resources import Resources
     from snakemake.rules import Rule
 
     call = parts["call"]
     job.rule = rule = Rule(parts["rule"], workflow, lineno=call.line, snakefile=call.file)
-    # Asked for folders that Snakemake makes of names that are through the rule's own path variables.
+    # Used for folders whose names Snakemake has already put through the rule's path variables.
     rule.pathvars = workflow.pathvars
     for name, value in parts["state"].items():
         setattr(rule, name, value)
@@ -119,7 +119,7 @@ def _file(packed: tuple[str, dict[str, Any]], rule: Any) -> Any:
 
     annotated = AnnotatedString(packed[0])
     annotated.flags = packed[1]
-    # Its name has been through the rule's path variables on rank 1.
+    # Rank 1 has already put its name through the rule's path variables.
     file = IOFile(annotated, rule=None)
     file.rule = rule
     return file
@@ -140,7 +140,7 @@ def _resources_here(job: Any, resources: dict[str, Any]) -> Any:
         asked = {**Resources.default("full"), **asked}
     left_open = {name for name in asked if isinstance(resources.get(name, TBDString()), TBDString)} - {"_cores"}
     if left_open == {"tmpdir"} and asked["tmpdir"].raw == "system_tmpdir":
-        # Snakemake's default, in a hundredth of the time that the evaluation of its text takes.
+        # Snakemake's default; evaluating its text takes a hundred times as long.
         resources |= {"tmpdir": tempfile.gettempdir()}
     elif left_open:
         # A rule that asks for nothing else: functions of a checkpoint would find no checkpoint here.

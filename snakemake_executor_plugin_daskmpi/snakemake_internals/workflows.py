@@ -45,7 +45,7 @@ def workflow_parts(workflow: Workflow) -> dict[str, Any]:
         "workflow_settings": workflow_settings,
         "output_settings": workflow.output_settings,
         "snakefile": workflow.main_snakefile,
-        # Where the cache between workflows is, rank 1 may know alone: the world can be older than the run.
+        # Only rank 1 may know where the cache between workflows is: the world can be older than the run.
         "envvars": workflow.spawned_job_args_factory.envvars() | {n: os.environ[n] for n in _CACHE if n in os.environ},
         "sys_path": inherited.sys_path_of_a_fresh_snakemake(workflow.workdir_init),
         "argv": list(sys.argv),
@@ -111,7 +111,7 @@ def _make_ready(workflow: Workflow, parts: dict[str, Any]) -> None:
 
     for name in JOB_SETTINGS:
         setattr(workflow, name, parts[name])
-    # Here, jobs run where they are: what a local run evaluates, this process evaluates.
+    # Jobs run in this process, so that it evaluates what a local run evaluates.
     workflow._executor_plugin = ExecutorPluginRegistry().get_plugin("local")  # noqa: SLF001
     shell.conda_block_conflicting_envvars = not workflow.deployment_settings.conda_not_block_search_path_envvars
     shadows = workflow.execution_settings.shadow_prefix

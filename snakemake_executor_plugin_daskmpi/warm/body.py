@@ -161,7 +161,7 @@ def run(workflow: Workflow, packed: bytes, report: dict[str, Any], mpi: str = ""
         if mpi:
             parts["resources"]["mpi"] = mpi
         job = rebuilt.rebuilt_job(workflow, parts)
-        # What was left to this process: an error of it comes before the body.
+        # What rank 1 left to this process is evaluated first: an error in it comes before the body.
         _ = job.resources
     except Exception as error:
         raise UnpackableError(f"{type(error).__name__}: {error}") from error

@@ -41,7 +41,7 @@ def dumps(obj: Any, *, parsed: bool, users_modules: bool = True) -> bytes:
         if isinstance(part, _IOFile):
             return str, (str(part),)
         if isinstance(part, (type, FunctionType)):
-            # What the Snakefile defines says of no module that it is in it.
+            # What the Snakefile defines belongs to no module.
             if part.__module__ is None and not parsed:
                 raise pickle.PicklingError(f"{part.__qualname__} is defined in the Snakefile")
             if part.__module__ is not None and not users_modules and not inherited.is_everywhere(part.__module__):

@@ -59,7 +59,7 @@ def be(connection: Connection, warmth: Warmth, spec: JobSpec, grant: Grant) -> N
     try:
         _settle()
         if spec.ends_as_python:
-            # Nothing of the forkserver's may be destroyed when this process ends.
+            # Objects of the forkserver must not be destroyed when this process ends.
             weakref.finalize._registry.clear()  # type: ignore[attr-defined] # noqa: SLF001 - there is no other way
             code = _run_once(connection, warmth, spec, grant)
         else:
@@ -104,7 +104,7 @@ def _run_in_turn(connection: Connection, warmth: Warmth, spec: JobSpec, grant: G
         report = _outcome_of(warmth, spec, grant)
         flush()
         last = not spec.reusable or not spec.inherited.is_reversible or number == _JOBS_PER_PROCESS
-        # What is left of a body is the forkserver's to wait for.
+        # The forkserver waits for the programs that a body has left.
         if last or report["failed"] or processes.has_children():
             connection.send(("last", report))
             return int(report.get("exit_code", 1 if report["failed"] else 0))
@@ -168,7 +168,7 @@ def _take_on(spec: JobSpec, grant: Grant, cores: set[int]) -> None:
     Path(spec.log).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     processes.redirect_output(spec.log)
     os.environ.update(spec.environment)
-    # What the Snakefile has set counts for more than what we give each job.
+    # What the Snakefile has set takes precedence over what each job is given.
     spec.inherited.apply()
     usable = set(grant.cores) & cores if grant.bind else set()
     if usable or grant.bind:
@@ -248,14 +248,14 @@ def _end_as_python(code: int, inborn: frozenset[str]) -> NoReturn:
         print_error()
     flush()
     kept = [module for name in inborn - {*_HOMES_OF_USERS_OBJECTS} if (module := sys.modules.pop(name, None))]
-    # For ever: these modules are not to be cleared.
+    # Never released: these modules are not to be cleared.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
     ctypes.pythonapi.Py_Exit(code)
     raise AssertionError  # not reached
 
 
 def failure_of(reason: str) -> dict[str, Any]:
-    """Return the report of a job that failed before its body could, or beside it."""
+    """Return the report of a job that failed before or beside its body."""
     return {"failed": True, "exit_code": 1, "reason": reason, "next_step": _REPAIR}
 
 
@@ -263,7 +263,7 @@ _REPAIR = "repair what it names on that host (df -h, df -i and ulimit -a show mo
 
 
 def error_text(error: BaseException) -> str:
-    """Return an error as a reason has it.
+    """Return an error as the text of a reason.
 
     >>> error_text(OSError(28, "No space left on device", "out"))
     "OSError: [Errno 28] No space left on device: 'out'"

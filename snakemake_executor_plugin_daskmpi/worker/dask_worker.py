@@ -1,4 +1,4 @@
-"""A Dask worker that tells an end which was meant from one which was not.
+"""A Dask worker that tells the end of the world from its own removal.
 
 Runs on: ranks ≥ 2. dask-mpi loads it by name, so that it may import Dask at its top.
 

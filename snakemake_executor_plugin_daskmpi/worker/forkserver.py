@@ -100,7 +100,7 @@ def _main(connection: Connection) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # Slurm sends it to all processes of a step when the run is to drain, and jobs are to go on. They inherit this;
-        # one that wants the signal for itself sets a handler. Elsewhere nobody does, and a body is born as any program.
+        # a program that uses the signal sets a handler. Outside of a step nobody sends it, and it keeps its default.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN if roles.in_step(os.environ) else signal.SIG_DFL)
         signal.signal(signal.SIGUSR2, signal.SIG_DFL)
         processes.end_with_parent(signal.SIGTERM)
@@ -148,7 +148,7 @@ class _Forkserver:
                     if isinstance(key.data, _Child):
                         self._hear(key.data)
                 if any(key.fileobj == self._wakeup for key in ready):
-                    # Slurm may send one, too, when it ends all ranks: rank 1 then says what happens here.
+                    # Slurm also sends SIGTERM when it ends all ranks; rank 1 then decides what happens here.
                     if signal.SIGTERM in os.read(self._wakeup, 4096) and os.getppid() != self._parent:
                         break
                     self._reap()
@@ -158,7 +158,7 @@ class _Forkserver:
         except (EOFError, ConnectionError):
             pass
         finally:
-            # At once: the worker has gone, and these jobs may start anew elsewhere any moment.
+            # At once: the worker has gone, and these jobs may start anew elsewhere at any moment.
             processes.kill_descendants()
             self._warmth.tear_down()
 
@@ -189,7 +189,7 @@ class _Forkserver:
             child.print_error()
             why = f"the worker could not get ready for {context.snakefile}: {child.error_text(error)}"
             self._warmth = Warmth(obstacle=why)
-        # What exists now stays: a child's garbage collection must not touch, and so copy, it.
+        # A garbage collection in a child must not touch, and so copy, what exists now.
         gc.collect()
         gc.freeze()
         signal.signal(signal.SIGTERM, lambda *_: None)
@@ -244,7 +244,7 @@ class _Forkserver:
                 return
             if ended is None:
                 return
-            # Of others' processes, orphans that have come to this process, the session tells whose they were.
+            # Orphans come to this process, too; their session tells which job they belong to.
             process = self._children.pop(ended.si_pid, None)
             if process is None:
                 continue

@@ -109,7 +109,7 @@ class Group:
         users = {task for task, member in zip(tasks, unit.members, strict=True) if not member.is_service}
         running = set(tasks)
         while users & running and not self._has_failed(unit):
-            # Of services too: one that was killed for its memory has failed, and its users would wait for it for ever.
+            # Services, too: the users of one that was killed for its memory would wait for it for ever.
             _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         # What is left are services, and what a failed member leaves waiting at the other end of a pipe.
         left = [member.spec.key for task, member in zip(tasks, unit.members, strict=True) if not task.done()]
@@ -129,7 +129,7 @@ class Group:
 
     def _result(self, n_left: int) -> JobOutcome:
         if self._failed is None:
-            # Nothing is left but by an order to stop.
+            # Something is left only if the group was told to stop.
             kind = OutcomeKind.CANCELLED if n_left else OutcomeKind.OK
             first = self._outcomes[0] if self._outcomes else JobOutcome(self.spec.key, kind)
             starts, ends = [o.started_at for o in self._outcomes], [o.ended_at for o in self._outcomes]

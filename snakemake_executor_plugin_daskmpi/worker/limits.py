@@ -91,7 +91,7 @@ def offer_of(
 
 
 def guessed(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return which resources of a worker nobody has told us: neither the user nor Slurm.
+    """Return the resources of a worker that neither the user nor Slurm has specified.
 
     >>> from types import SimpleNamespace
     >>> guessed(SimpleNamespace(cores=4, mem_mb=None, gpus=None), {"CUDA_VISIBLE_DEVICES": "0"})
@@ -120,7 +120,7 @@ def cores_of(asked: int | None, environ: Mapping[str, str], affinity: list[int],
         # A task that sees just what it was given was bound to its own cores by srun.
         mine = affinity
     else:
-        # Slurm's word counts: many sites do not confine what they do not bind.
+        # Slurm's numbers count, not the affinity: many sites do not confine tasks that they do not bind.
         common = [*affinity, *beyond][:cpus] if cpus else affinity
         # Without a number of CPUs for each task, the ranks that are no workers keep one each, as is Slurm's default.
         kept = 0 if given or not cpus or len(common) < share.of + share.others else share.others

@@ -99,7 +99,7 @@ class Lingering:
         return ended, lingering
 
     def failure(self, overdue: str) -> dict[str, Any]:
-        """Return what is to be said of a job whose programs had to be killed, besides what its process has said."""
+        """Return fields of the report of a job whose programs had to be killed."""
         return {
             "failed": True,
             "reason": f"its body has ended, but {overdue} still ran {self.bound_s:g} s later and was killed",

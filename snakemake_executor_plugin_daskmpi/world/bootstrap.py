@@ -98,7 +98,7 @@ def enter_world(settings: Settings) -> None:
     os.environ.pop(roles.LAUNCHED, None)
     with meeting.first_rank_speaks(seat):
         _check_seat(settings, seat)
-    # An alarm of whoever called us, a test runner's for instance, is for what only rank 1 goes on with.
+    # An alarm that our caller has set, a test runner's for instance, belongs to what rank 1 goes on with.
     alarm = signal.setitimer(signal.ITIMER_REAL, 0)
     # Forked before MPI is initialised, so that no job descends from an MPI process.
     if seat.role is roles.Role.CLIENT:

@@ -214,7 +214,7 @@ class Follower:
         """Show the rest of the output, and say what Slurm knows of the end unless all is well."""
         job_id = self.submission.job_id
         end = self._end() if code != 0 else None
-        # The batch script may write its exit code in its last moments, and shared file systems take theirs.
+        # The batch script writes its exit code at its very end, and a shared file system may show it later.
         code = self.submission.exit_code if code is None else code
         self._show()
         record.remove(self.submission)

@@ -75,7 +75,7 @@ def _found(submission: Record, give_up: float) -> str | None:
         with contextlib.suppress(queue.SlurmSilenceError):
             if found := queue.find_submitted(submission.stamp):
                 return found
-            # Asked twice: the order may still be in hand when the first question is answered.
+            # Asked twice: slurmctld may answer the first question before it has carried out the submission.
             answers += 1
             if answers > 1:
                 return ""

@@ -36,7 +36,7 @@ class Cgroup:
             if "memory" in controllers.split(","):
                 return cls(_folders(mount / "memory", path, "memory.limit_in_bytes"), version=1)
         unified = next((path for number, _, path in lines if number == "0"), None)
-        # The root has no limit file, so that it is no folder of ours unless it is a container's.
+        # The root group has no limit file, except in a container.
         return cls(() if unified is None else _folders(mount, unified, "memory.max"))
 
     def limit(self) -> tuple[int, Path] | None:
@@ -50,7 +50,7 @@ class Cgroup:
         return min(limits, default=None)
 
     def used_mb(self, folder: Path) -> float:
-        """Return how much of a group's memory cannot be had back, in MB: no page cache, which the kernel drops at need.
+        """Return the memory of a group in MB that the kernel cannot reclaim: without the page cache.
 
         Files on a tmpfs (``/dev/shm``) do count, and no process has them.
         """
@@ -70,7 +70,7 @@ def host_oom_kills() -> int | None:
 
 
 def host_used_mb() -> tuple[float, float]:
-    """Return how much of the host's memory cannot be had back, and how much there is, in MB."""
+    """Return the memory of the host that the kernel cannot reclaim, and all that there is, in MB."""
     pairs = dict(line.split(":", 1) for line in _text(Path("/proc/meminfo")).splitlines())
     total, available = (int(pairs[name].split()[0]) * 1024 / 1e6 for name in ("MemTotal", "MemAvailable"))
     return total - available, total

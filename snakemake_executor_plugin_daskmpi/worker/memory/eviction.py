@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: Part of a limit at which it counts as reached. The rest is for what no look sees: what a job takes between two looks
+#: Part of a limit at which it counts as reached. The rest is a reserve for what a job takes between two looks
 #: and before its end (2 GB a second, a look every 20 ms when the limit is close), for page tables and sockets.
 FULL = 0.95
 

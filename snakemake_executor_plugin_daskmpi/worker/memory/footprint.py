@@ -51,7 +51,7 @@ class Footprint:
         self._note_peaks()
 
     def weigh(self, now: float) -> None:
-        """Read the PSS of the processes of the last look, which is dear."""
+        """Read the PSS of the processes of the last look, which is slow."""
         sizes = [(_pss_mb(pid), pid) for pid in self._pids]
         # Where it cannot be read (an old kernel, a program of another user), RSS has to do.
         self.pss_mb = sum(_rss_mb(pid) if size is None else size for size, pid in sizes)
