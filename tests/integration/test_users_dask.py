@@ -1,8 +1,11 @@
-"""What a user has configured for Dask is for his own clusters: it has no part in the world; his code still sees it."""
+"""What a user has configured for Dask has no part in the world, and user code still sees it."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,6 +62,9 @@ LONG_JOBS = """
 #: Writes Dask's configuration as the user's code finds it: on a worker, in a script, and where Snakemake runs.
 TELLING = """
     import json
+import subprocess
+import sys
+import textwrap
 
     {first}
 
@@ -88,6 +94,9 @@ TELLING = """
 
 BODY = """
     import json
+import subprocess
+import sys
+import textwrap
 
     import dask
     import distributed.config
@@ -203,3 +212,29 @@ def test_a_file_that_dask_cannot_read_is_named(workflow: Workflow):
     assert "user.yaml" in run.text
     assert "Next: " in run.text
     assert "Traceback" not in run.text
+
+
+def test_a_users_configuration_is_forgotten_and_then_given_back():
+    program = """
+        import dask
+
+        pool = object()
+        dask.config.set({"mine": 1, "pool": pool, "distributed.worker.lifetime.duration": "3s"})
+        before = dask.config.merge(dask.config.config)
+        from snakemake_executor_plugin_daskmpi.rank import dask_config
+
+        dask_config.apply_dask_config()
+        dask_config.apply_dask_config()
+        assert dask.config.get("distributed.worker.lifetime.duration") is None
+        assert dask.config.get("distributed.scheduler.allowed-failures") == 0
+        assert dask.config.get("mine", None) is None
+        dask.config.set(scheduler_address="tls://ours")
+        dask_config.give_back_dask_config()
+        after = dask.config.config
+        assert all(after[name] == value for name, value in before.items() if name != "distributed")
+        assert after["pool"] is pool
+        assert "scheduler_address" not in after and "scheduler-address" not in after
+        assert dask.config.get("distributed.worker.lifetime.duration") == "3s"
+        assert dask.config.get("distributed.scheduler.allowed-failures") == 3
+    """
+    subprocess.run([sys.executable, "-P", "-c", textwrap.dedent(program)], check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""A user's module that is called as one of ours, or of Python's, is his in the Snakefile, and never ours."""
+"""A user's module that is called as one of ours, or of Python's, is the user's in the Snakefile, and never ours."""
 
 from __future__ import annotations
 

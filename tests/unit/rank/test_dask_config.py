@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -43,29 +40,3 @@ def test_a_worker_is_told_its_memory_rather_than_left_to_guess():
 def test_a_worker_has_threads_to_spare_for_jobs_that_take_no_core():
     options = worker_options("rank 3", WorkerResources((0, 1), mem_mb=4000, disk_mb=0), "/scratch")
     assert options["nthreads"] > 2
-
-
-def test_a_users_configuration_is_forgotten_and_then_given_back():
-    program = """
-        import dask
-
-        pool = object()
-        dask.config.set({"mine": 1, "pool": pool, "distributed.worker.lifetime.duration": "3s"})
-        before = dask.config.merge(dask.config.config)
-        from snakemake_executor_plugin_daskmpi.rank import dask_config
-
-        dask_config.apply_dask_config()
-        dask_config.apply_dask_config()
-        assert dask.config.get("distributed.worker.lifetime.duration") is None
-        assert dask.config.get("distributed.scheduler.allowed-failures") == 0
-        assert dask.config.get("mine", None) is None
-        dask.config.set(scheduler_address="tls://ours")
-        dask_config.give_back_dask_config()
-        after = dask.config.config
-        assert all(after[name] == value for name, value in before.items() if name != "distributed")
-        assert after["pool"] is pool
-        assert "scheduler_address" not in after and "scheduler-address" not in after
-        assert dask.config.get("distributed.worker.lifetime.duration") == "3s"
-        assert dask.config.get("distributed.scheduler.allowed-failures") == 3
-    """
-    subprocess.run([sys.executable, "-P", "-c", textwrap.dedent(program)], check=True, timeout=60)

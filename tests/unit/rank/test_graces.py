@@ -1,4 +1,4 @@
-"""The graces nest: whoever waits leaves enough time for all that is inside what he waits for."""
+"""The graces nest: whoever waits leaves time for all that is inside."""
 
 from __future__ import annotations
 
