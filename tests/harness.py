@@ -148,8 +148,10 @@ class Workflow:
         return run
 
     def environ(self) -> dict[str, str]:
-        """Return the environment of a user who has just installed the package."""
+        """Return the environment of a user who has just installed the package, and activated its environment."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE_PREFIXES)}
+        # Scripts and shell commands say python and snakemake.
+        environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ["PATH"]])
         cluster = self.slurm.environ if self.slurm else {}
         return {**environ, **cluster, MARKER: self.test_id, "TMPDIR": str(self.tmpdir)}
 
@@ -186,12 +188,10 @@ class Workflow:
             script = str(self.write(f".runs/{number}.sl", script))
         log = self.folder / ".runs" / f"{number}.slurm.log"
         log.parent.mkdir(exist_ok=True)
-        # As in an activated environment: scripts say python and snakemake.
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         done = subprocess.run(
             ["sbatch", "--parsable", f"--output={log}", *args, script],
             cwd=self.folder,
-            env={**self.environ(), "PATH": path, **(env or {})},
+            env={**self.environ(), **(env or {})},
             capture_output=True,
             text=True,
             check=False,

@@ -12,7 +12,6 @@ import contextlib
 import fnmatch
 import hashlib
 import json
-import os
 import pickle
 import re
 import shlex
@@ -126,7 +125,6 @@ class Side:
                 "DIFFERENTIAL_ROOT": str(self.folder),
                 "DIFFERENTIAL_PORT": str(port),
                 "DIFFERENTIAL_POP": "from outside",
-                "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             }
             mine = (
                 ["--cores", "2"] if self.launcher == REFERENCE else ["--daskmpi-cores", "2", "--daskmpi-linger", "20"]

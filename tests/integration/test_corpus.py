@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import json
-import os
 import re
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +33,6 @@ class Side:
     def __init__(self, case: Case, workflow: Workflow, *, ours: bool, environ: dict[str, str]) -> None:
         self.case, self.workflow, self.ours = case, workflow, ours
         shutil.copytree(FOLDER / case.name, workflow.folder, dirs_exist_ok=True)
-        # As in an activated environment: cwltool is one of its programs.
-        environ = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]), **environ}
         self.environ = {name: self._filled(value) for name, value in {**environ, **case.environment}.items()}
         self.texts: list[str] = []
         self.codes = [self._run(arguments) for arguments in (case.arguments, *case.then)]
