@@ -21,5 +21,9 @@ def write(path: Path, text: str) -> None:
         If it cannot be; then it is as it was.
     """
     draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_text(text)
-    draft.replace(path)
+    try:
+        draft.write_text(text)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
