@@ -54,6 +54,8 @@ class Runner:
     forkserver_pid: int
     #: How many times this worker is started anew when it is lost.
     lives_left: int = 0
+    #: Starts another forkserver in place of one that died; returns its pid and the connection to it.
+    start_forkserver: Callable[[], tuple[int, Connection]] = forkserver.start_anew
     context: RunContext | None = None
     #: Why all jobs of this run are spawned, once the forkserver has said so.
     obstacle: str = ""
@@ -277,7 +279,7 @@ class Runner:
         self.connection.close()
 
     def _start_forkserver(self) -> None:
-        self.forkserver_pid, self.connection = forkserver.start_anew()
+        self.forkserver_pid, self.connection = self.start_forkserver()
         self._listen()
 
     def _signal(self, job: Running, number: int) -> None:
