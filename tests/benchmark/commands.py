@@ -1,7 +1,7 @@
 """How the benchmarks start what they measure: Snakemake commands, alone or under mpiexec.
 
 Runs on: the machine that is measured.
-Called by: throughput.py and memory.py, which lie beside it.
+Called by: the benchmarks that lie beside it.
 """
 
 import os
