@@ -62,9 +62,6 @@ LONG_JOBS = """
 #: Writes Dask's configuration as the user's code finds it: on a worker, in a script, and where Snakemake runs.
 TELLING = """
     import json
-import subprocess
-import sys
-import textwrap
 
     {first}
 
@@ -94,9 +91,6 @@ import textwrap
 
 BODY = """
     import json
-import subprocess
-import sys
-import textwrap
 
     import dask
     import distributed.config
