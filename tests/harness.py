@@ -96,7 +96,7 @@ class Workflow:
         """Return the lines of a file, none if it is not there."""
         return self.read(name).splitlines() if self.has(name) else []
 
-    def wait_for(self, *names: str, run: Run | SlurmRun, timeout_s: float = 60.0) -> None:
+    def wait_for(self, *names: str, run: Run | SlurmRun, timeout_s: float = 120.0) -> None:
         """Wait for files that jobs of a run write."""
         missing = lambda: [name for name in names if not self.has(name)]  # noqa: E731
         wait_until(
@@ -247,7 +247,7 @@ class Workflow:
         wait_until(
             lambda: not self.processes(),
             on_timeout=lambda: f"still there: {describe(self.processes())}",
-            timeout_s=10,
+            timeout_s=30,
         )
         if not self.killed:
             assert not self.locks(), "locks are left"

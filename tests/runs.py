@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 
 
 def wait_until(
-    fn: Callable[[], _T], *, on_timeout: Callable[[], str], timeout_s: float = 60.0, every_s: float = 0.02
+    fn: Callable[[], _T], *, on_timeout: Callable[[], str], timeout_s: float = 120.0, every_s: float = 0.02
 ) -> _T:
     """Return the first true value of a function; fail with what is seen instead after the timeout."""
     deadline = time.monotonic() + timeout_s

@@ -87,7 +87,7 @@ class SlurmCluster:
         """Run a command of Slurm's (or any) as its user would, and return what it prints."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "PMI"))}
         done = subprocess.run(
-            command, env={**environ, **self.environ}, capture_output=True, text=True, timeout=30, check=False
+            command, env={**environ, **self.environ}, capture_output=True, text=True, timeout=90, check=False
         )
         if done.returncode:
             raise ClusterError(f"{command} ended with {done.returncode}: {done.stderr}{done.stdout}")
@@ -222,7 +222,7 @@ class SlurmCluster:
         return len(states) == len(self.nodes) and all(line.endswith(" idle") for line in states)
 
     def _wait(self, is_so: Callable[[], bool], seen: Callable[[], str]) -> None:
-        wait_until(is_so, on_timeout=seen, timeout_s=30, every_s=0.1)
+        wait_until(is_so, on_timeout=seen, timeout_s=90, every_s=0.1)
 
     def _of_its_jobs(self) -> list[psutil.Process]:
         """Return the processes of its jobs and their keepers, whoever their parent is by now."""

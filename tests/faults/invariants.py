@@ -78,7 +78,7 @@ def of_what_is_left(scene: Scene, fault: Fault) -> Iterator[str]:
     """Check that no process, lock or scratch folder is left."""
     workflow = scene.workflow
     try:
-        wait_until(lambda: not workflow.processes(), on_timeout=lambda: describe(workflow.processes()), timeout_s=15)
+        wait_until(lambda: not workflow.processes(), on_timeout=lambda: describe(workflow.processes()), timeout_s=60)
     except AssertionError as error:
         yield f"processes are left: {error}"
         workflow.kill_all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ TOO_LONG = """
     rule long:
         input: "from.txt"
         output: "long.txt"
-        resources: runtime=lambda wildcards: 1 if os.path.exists("go") else 2
+        resources: runtime=lambda wildcards: 1 if os.path.exists("go") else 4
         shell: "echo long >> ran; cp {input} {output}"
 
     rule short:
@@ -70,10 +71,10 @@ def test_a_job_that_would_not_end_in_time_does_not_start_and_others_do(workflow:
     workflow.write("from.txt", "new")
     # What Slurm tells since 23.02.
     now = int(time.time())
-    slurm = {"SLURM_JOB_ID": "1", "SLURM_JOB_START_TIME": str(now - 3600), "SLURM_JOB_END_TIME": str(now + 110)}
+    slurm = {"SLURM_JOB_ID": "1", "SLURM_JOB_START_TIME": str(now - 3600), "SLURM_JOB_END_TIME": str(now + 230)}
     run = workflow.start(env=slurm)
-    run.ends_with(75, timeout_s=30)
-    assert "(Slurm); jobs have 1." in run.text
+    run.ends_with(75)
+    assert re.search(r"\(Slurm\); jobs have [123]\.", run.text)
     assert "1 of 3 jobs is done, 2 left." in run.text, run.text
     assert "no job that is left would end before the allocation does" in run.text
     assert not workflow.incomplete(), "it never started"
@@ -89,7 +90,7 @@ def test_a_job_that_fits_no_such_allocation_is_refused(workflow: Workflow):
     workflow.write("Snakefile", TOO_LONG)
     run = workflow.start("--keep-going", "--daskmpi-deadline", "110s")
     run.ends_with(1)
-    assert "was refused: No allocation like this one is long enough for a job with runtime=2 (minutes)." in run.text
+    assert "was refused: No allocation like this one is long enough for a job with runtime=4 (minutes)." in run.text
     assert "Next: a longer one (--daskmpi-walltime, sbatch --time)" in run.text
     assert workflow.lines("ran") == ["short"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import wait_until
+from mpis import SAMPLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,9 +88,8 @@ WAYS = [
     ("mpich", terminate),
     ("mpich", terminate_rank_1),
     ("openmpi", interrupt),
-    ("openmpi", terminate_rank_1),
-    ("impi", interrupt),
     ("impi", terminate_rank_1),
+    *((("openmpi", terminate_rank_1), ("impi", interrupt)) if len(SAMPLED) > 1 else ()),
 ]
 
 
@@ -100,7 +100,7 @@ def test_an_interrupted_run_leaves_nothing_and_can_go_on(workflow: Workflow, lau
     run = workflow.start(*workers, launcher=launcher)
     workflow.wait_for("shell.started", "run.started", "local.started", run=run)
     end(workflow, run)
-    assert run.wait(30) != 0
+    assert run.wait(90) != 0
     assert "Traceback" not in run.text, run.text
     workflow.killed = (launcher, end.__name__) in BY_SIGKILL
     workflow.assert_nothing_left()
@@ -117,7 +117,7 @@ def test_a_second_ctrl_c_ends_jobs_at_once(workflow: Workflow):
     run.interrupt()
     workflow.wait_for("asked", run=run)
     run.interrupt()
-    assert run.wait(30) != 0
+    assert run.wait(90) != 0
     assert not workflow.has("had.time"), "a first Ctrl-C alone leaves it more than two seconds"
     assert len(workflow.incomplete()) == 1, "the other one never started"
     assert "Traceback" not in run.text, run.text
@@ -135,7 +135,7 @@ def test_more_ctrl_c_during_the_end_do_no_harm(workflow: Workflow, launcher: str
     # MPICH's mpiexec answers the second one by SIGKILL to all ranks, which then cannot clean up, and
     # by an exit code that is now and then 0 (an assertion of its own fails in its proxy).
     workflow.killed = launcher == "mpich"
-    assert run.wait(30) != 0 or launcher == "mpich", run.text
+    assert run.wait(90) != 0 or launcher == "mpich", run.text
     assert "Traceback" not in run.text, run.text
 
 
@@ -146,4 +146,4 @@ def test_ctrl_c_while_the_world_starts_ends_it(workflow: Workflow, launcher: str
     run = workflow.start("--daskmpi-workers", "2", launcher=launcher)
     workflow.wait_for("parsed", run=run)
     run.interrupt()
-    assert run.wait(30) != 0
+    assert run.wait(90) != 0

@@ -47,7 +47,7 @@ def test_a_killed_scheduler_ends_the_run_with_an_error_that_names_it(workflow: W
     run = workflow.start(launcher=mpi)
     workflow.wait_for("started.0", "started.1", run=run)
     workflow.server(0).kill()
-    run.ends_with(1, timeout_s=30)
+    run.ends_with(1, timeout_s=90)
     workflow.killed = True
     assert "The Dask scheduler is gone" in run.text
     assert "Next: " in run.text
@@ -63,7 +63,7 @@ def test_a_killed_snakemake_ends_the_world_and_its_jobs(workflow: Workflow, mpi:
     workflow.wait_for("started.0", "started.1", run=run)
     workflow.server(1).kill()
     workflow.killed = True
-    run.ends_with(137, timeout_s=30)
+    run.ends_with(137, timeout_s=90)
     workflow.assert_nothing_left()
     workflow.run("--unlock", launcher="auto")
 
@@ -76,7 +76,7 @@ def test_a_killed_keeper_leaves_nothing_running(workflow: Workflow, rank: int, w
     workflow.wait_for("started.0", "started.1", run=run)
     workflow.rank(rank).kill()
     workflow.killed = True
-    assert run.wait(20) != 0
+    assert run.wait(90) != 0
     workflow.assert_nothing_left()
     workflow.run("--unlock", launcher="auto")
 
@@ -88,7 +88,7 @@ def test_a_part_of_the_launcher_that_is_killed_takes_its_ranks_along(workflow: W
     workflow.wait_for("started.0", "started.1", run=run)
     workflow.rank(1).parent().kill()
     workflow.killed = True
-    run.wait(20)
+    run.wait(90)
     workflow.assert_nothing_left()
     assert not workflow.has("out/0.txt")
     workflow.run("--unlock", launcher="auto")

@@ -69,7 +69,7 @@ def test_the_only_worker_comes_back_and_does_the_rest(workflow: Workflow, launch
     worker = workflow.server(2)
     worker.kill()
     wait_for_end(workflow, worker, run)
-    wait_until(lambda: len(workflow.lines("started")) == 2 or run.has_ended, on_timeout=lambda: run.text, timeout_s=60)
+    wait_until(lambda: len(workflow.lines("started")) == 2 or run.has_ended, on_timeout=lambda: run.text)
     workflow.write("go", "")
     run.ends_with(0)
     assert run.text.count("was lost, and is started anew, for the last time.") == 1
@@ -84,7 +84,7 @@ def test_a_worker_that_dask_has_removed_comes_back_too(workflow: Workflow, launc
     run = workflow.start(*options, launcher=launcher, ranks=ranks)
     workflow.wait_for("started", run=run)
     workflow.write("remove", "")
-    wait_until(lambda: len(workflow.lines("started")) == 2 or run.has_ended, on_timeout=lambda: run.text, timeout_s=60)
+    wait_until(lambda: len(workflow.lines("started")) == 2 or run.has_ended, on_timeout=lambda: run.text)
     workflow.write("go", "")
     run.ends_with(0)
     assert run.text.count("was lost, and is started anew, for the last time.") == 1

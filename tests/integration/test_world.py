@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,14 +55,14 @@ def test_a_world_of_four_ranks_runs_a_workflow_and_only_rank_1_speaks(workflow: 
 @pytest.mark.parametrize("mpi", MPIS)
 def test_a_world_ends_with_the_exit_code_of_a_snakefile_that_exits(workflow: Workflow, mpi: str):
     workflow.write("Snakefile", "import sys; sys.exit(3)\n")
-    workflow.start(launcher=mpi).ends_with(3, timeout_s=30)
+    workflow.start(launcher=mpi).ends_with(3)
 
 
 @pytest.mark.parametrize("mpi", SAMPLED)
 def test_a_world_ends_with_1_if_a_job_failed(workflow: Workflow, mpi: str):
     workflow.write("Snakefile", "rule all:\n    output: 'a'\n    shell: 'exit 4'\n")
     run = workflow.start(launcher=mpi)
-    run.ends_with(1, timeout_s=60)
+    run.ends_with(1)
     assert "exit code 4" in run.text
 
 
@@ -85,7 +84,7 @@ def test_a_world_ends_with_rank_1s_exit_code(
 ):
     workflow.write("Snakefile", snakefile)
     run = workflow.start(*arguments, launcher="mpich")
-    run.ends_with(code, timeout_s=30)
+    run.ends_with(code)
     assert text in run.text
     assert run.text.count(text) <= 2, "only rank 1 says it (Snakemake says some things twice itself)"
     assert not workflow.has("a")
@@ -94,14 +93,14 @@ def test_a_world_ends_with_rank_1s_exit_code(
 def test_lint_in_a_world_ends_as_it_does_without_one(workflow: Workflow):
     workflow.write("Snakefile", "rule all:\n    output: 'a'\n    shell: 'touch a'\n")
     outside, inside = (workflow.start("--lint", launcher=launcher) for launcher in ("auto", "mpich"))
-    inside.ends_with(outside.wait(), timeout_s=30)
+    inside.ends_with(outside.wait())
     assert inside.text.count("No log directive") == 1
 
 
 def test_a_world_of_two_ranks_is_refused_once_with_a_next_step(workflow: Workflow):
     workflow.write("Snakefile", SNAKEFILE)
     run = workflow.start(launcher="mpich", ranks=2)
-    assert run.wait(30) != 0
+    assert run.wait() != 0
     assert run.text.count("The MPI world has 2 ranks; daskmpi needs at least 3") == 1
     assert run.text.count("Next: mpiexec -n 3") == 1
     assert "Traceback" not in run.text
@@ -111,10 +110,8 @@ def test_a_world_of_two_ranks_is_refused_once_with_a_next_step(workflow: Workflo
 def test_the_mpiexec_of_another_mpi_library_is_found_out(workflow: Workflow):
     require("openmpi")
     workflow.write("Snakefile", SNAKEFILE)
-    began = time.monotonic()
     run = workflow.start(launcher="mpich", env=MPIS["openmpi"].environ)
-    assert run.wait(30) != 0
-    assert time.monotonic() - began < 20, "it ends within seconds"
+    assert run.wait() != 0
     assert run.text.count("MPI sees 1 rank where 4 were started.") == 1
     assert run.text.count("Next:") == 1
     assert not workflow.has("out")
@@ -132,7 +129,7 @@ def test_a_second_snakemake_in_the_same_folder_is_refused_by_the_lock(workflow: 
     first = workflow.start(launcher="local")
     workflow.wait_for("started.0", run=first)
     second = workflow.start(launcher="mpich")
-    assert second.wait(60) != 0
+    assert second.wait() != 0
     assert "Directory cannot be locked" in second.text
     workflow.write("go", "")
     first.ends_with(0)
@@ -143,7 +140,7 @@ def test_a_scheduler_that_ends_is_named_and_ends_a_local_world(workflow: Workflo
     run = workflow.start(launcher="local")
     workflow.wait_for("started.0", run=run)
     workflow.rank(0).kill()
-    assert run.wait(30) != 0
+    assert run.wait() != 0
     assert "The Dask scheduler is gone" in run.text
     assert "Next: " in run.text
 
@@ -152,7 +149,7 @@ def test_a_world_needs_no_home_and_no_terminal(workflow: Workflow):
     workflow.write("Snakefile", SNAKEFILE)
     run = workflow.start(launcher="mpich", env={"HOME": "/nonexistent", "TERM": "dumb"})
     run.ends_with(0)
-    wait_until(lambda: not workflow.processes(), on_timeout=lambda: run.text, timeout_s=10)
+    wait_until(lambda: not workflow.processes(), on_timeout=lambda: run.text, timeout_s=30)
     assert os.listdir(workflow.folder / "out")
 
 

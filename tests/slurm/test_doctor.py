@@ -38,7 +38,7 @@ def test_in_a_batch_script_it_checks_a_world_over_all_components(workflow: Workf
 def test_a_wrong_type_of_pmi_is_found_and_nothing_hangs(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001
     require("openmpi")
     run = workflow.sbatch(BATCH.format(arguments="--daskmpi-pmi pmi2"), env=MPIS["openmpi"].environ)
-    run.ends_with(1, timeout_s=60)
+    run.ends_with(1)
     assert "warn  srun --mpi         --daskmpi-pmi is pmi2, but Open MPI commonly speaks pmix" in run.text
     assert "Next: --daskmpi-pmi pmix, or leave it out." in run.text
     (at,) = (n for n, line in enumerate(run.text.splitlines()) if line.startswith("FAIL"))

@@ -69,7 +69,7 @@ def check_others_did_the_rest(workflow: Workflow, run: SlurmRun, batch: Batch, n
     )
     workflow.write("go", "")
     # Not the state of the job: Slurm also logs an end of it when it takes a node away.
-    wait_until(lambda: recorded(batch), on_timeout=lambda: run.text, timeout_s=60)
+    wait_until(lambda: recorded(batch), on_timeout=lambda: run.text)
     assert "9 of 9 steps (100%) done" in run.text, run.text
     assert run.text.count("was lost on worker") == 2
     assert "died while running it" in run.text
@@ -80,7 +80,7 @@ def check_others_did_the_rest(workflow: Workflow, run: SlurmRun, batch: Batch, n
     assert not workflow.locks()
     assert workflow.incomplete() == set()
     assert recorded(batch) == "0", run.text
-    wait_until(lambda: not workflow.processes(), on_timeout=lambda: run.text, timeout_s=30)
+    wait_until(lambda: not workflow.processes(), on_timeout=lambda: run.text)
 
 
 @pytest.mark.parametrize(
@@ -116,12 +116,12 @@ def test_a_node_whose_slurmd_is_killed_goes_on_with_its_jobs(workflow: Workflow,
     slurm.kill_slurmd(node)
     try:
         workflow.write("go", "")
-        wait_until(lambda: recorded(batch), on_timeout=lambda: run.text, timeout_s=60)
+        wait_until(lambda: recorded(batch), on_timeout=lambda: run.text)
     finally:
         slurm.start_node(node)
     assert "9 of 9 steps (100%) done" in run.text, run.text
     assert recorded(batch) == "0", run.text
     assert "was lost" not in run.text
     assert all(len(workflow.lines(f"slow.{n}")) == 1 for n in range(4))
-    wait_until(lambda: not workflow.processes(), on_timeout=lambda: run.text, timeout_s=30)
+    wait_until(lambda: not workflow.processes(), on_timeout=lambda: run.text)
     run.wait()

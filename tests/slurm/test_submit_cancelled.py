@@ -21,7 +21,7 @@ SNAKEFILE = """\
 
 def assert_gone(workflow: Workflow, slurm: SlurmCluster, *others: str) -> None:
     """Check that nothing of a job is left but jobs of others."""
-    wait_until(lambda: queued(slurm) == set(others), on_timeout=slurm.squeue, timeout_s=15)
+    wait_until(lambda: queued(slurm) == set(others), on_timeout=slurm.squeue, timeout_s=60)
     assert_no_trace(workflow)
     assert not workflow.has("done")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TYPE_OF = {"mpich": "pmi2", "impi": "pmi2", "openmpi": "pmix"}
 
 #: Seconds within which ranks that cannot meet have ended.
-SOON = 60
+SOON = 120
 
 SNAKEMAKE = "python -m snakemake --executor daskmpi --jobs unlimited"
 
