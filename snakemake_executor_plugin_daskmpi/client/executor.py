@@ -63,7 +63,6 @@ class Executor(SpawningExecutor):
         self._drains: Drains | None = None
         #: Why no job goes warm, if none does.
         self._spawn_all_because = ""
-        self._scheduler = self._known_scheduler()
         self._pool: Pool | None = None
         self._world: World | None = None
         self._table: Journal | None = None
@@ -85,6 +84,7 @@ class Executor(SpawningExecutor):
         self._run_dir = Path.cwd() / ".snakemake" / "daskmpi" / self._run_id
         try:
             rank_log.open_rank_log(str(self._run_dir))
+            self._scheduler = self._known_scheduler()
             self._job_specs = Specs(self._run_id, self._run_dir, self.command_of, self._note_spawned)
             self._pool = self._pool_of(world)
             offers = self._pool.open(self._run_context(), self._patience_s)
@@ -168,7 +168,7 @@ class Executor(SpawningExecutor):
 
     def _known_scheduler(self) -> Scheduler:
         """Return Snakemake's scheduler as far as this version of it is known; say what cannot be done."""
-        rounds = compatibility.lacks_of_scheduler(ROUNDS)
+        rounds = [*compatibility.lacks_of_scheduler(ROUNDS), *compatibility.lacks_of_limit()]
         end = compatibility.lacks_of_scheduler(END)
         differs = "this version of Snakemake differs from those we know"
         if rounds:

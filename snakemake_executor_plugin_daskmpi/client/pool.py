@@ -116,8 +116,12 @@ class Pool:
         self._link.loop.call_soon_threadsafe(self._guard.step(lambda: self._do(event())))
 
     def _break(self, error: Exception) -> None:
-        if not self._is_closed:
+        if self._is_closed:
+            return
+        if self._snakemake.is_heard:
             self._snakemake.on_broken(error)
+        else:
+            self._link.loop.call_later(_SWEEP_S, self._break, error)
 
     # -- what happens --------------------------------------------------------------------------
 

@@ -172,7 +172,7 @@ class Reports:
 
     def end_local_jobs(self) -> bool:
         """End the jobs of local rules, and say whether there were any."""
-        if not self.scheduler.has_end:
+        if not (self.scheduler.has_end and self.scheduler.is_there):
             self.executor.kill_local_jobs()
             return False
         local = {job for job in self.scheduler.running if job.is_local}
@@ -180,6 +180,11 @@ class Reports:
         if local:
             self.executor.kill_local_jobs()
         return bool(local)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether Snakemake can be told of an error yet: it makes its scheduler after the executor."""
+        return self.scheduler.is_there
 
     def on_broken(self, error: Exception) -> None:
         """End the run, which cannot go on."""

@@ -77,10 +77,23 @@ def changes(workflow: Workflow) -> list[str]:
 
 def lacks_of_scheduler(names: Collection[str]) -> list[str]:
     """Return which attributes and methods Snakemake's scheduler does not have any more, in words."""
-    from snakemake.scheduling.job_scheduler import JobScheduler
+    return _lacks_of_class("scheduling.job_scheduler", "JobScheduler", names)
 
-    there = {*dir(JobScheduler), *JobScheduler.__init__.__code__.co_names}
-    return [f"JobScheduler has no {name} any more" for name in sorted(names) if name not in there]
+
+def lacks_of_limit() -> list[str]:
+    """Return what Snakemake's limit of job starts does not have any more, in words."""
+    limiter = _lacks_of_class("scheduling.job_scheduler", "JobRateLimiter", {"_limit"})
+    return [*limiter, *_lacks_of_class("settings.types", "MaxJobsPerTimespan", {"max_jobs", "timespan"})]
+
+
+def _lacks_of_class(module: str, name: str, names: Collection[str]) -> list[str]:
+    """Return which attributes a class does not have, nor sets at an object's birth."""
+    try:
+        found: Any = getattr(importlib.import_module(f"snakemake.{module}"), name)
+    except (ImportError, AttributeError):
+        return [f"there is no {name} in snakemake.{module} any more"]
+    there = {*dir(found), *found.__init__.__code__.co_names}
+    return [f"{name} has no {each} any more" for each in sorted(names) if each not in there]
 
 
 def _lack(name: str, parameters: tuple[str, ...]) -> str:

@@ -135,6 +135,7 @@ def test_a_job_that_is_taken_back_is_an_error_to_snakemake_which_cleans_up():
 
 def test_the_installed_version_has_all_that_is_used():
     assert compatibility.lacks_of_scheduler(ROUNDS | END) == []
+    assert compatibility.lacks_of_limit() == []
 
 
 def test_what_a_version_lacks_is_named():
