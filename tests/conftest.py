@@ -14,7 +14,8 @@ collect_ignore_glob = ["integration/bodies/*", "workflows/*"]
 # Tests are no package, and pytest's importlib mode does not put their folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness import Workflow, skip_or_fail, wait_until  # noqa: E402 - found since just now
+from harness import Workflow, wait_until  # noqa: E402 - found since just now
+from required import NIGHT, skip_or_fail  # noqa: E402
 from slurm_cluster import SlurmCluster, missing  # noqa: E402
 
 if TYPE_CHECKING:
@@ -25,18 +26,29 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: Files whose many tests share nothing.
+SPREAD = ("test_corpus.py", "test_faults.py", "test_differential.py")
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one of several processes, which start a Slurm once; not the many of the corpus."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is for the night, and keep the tests of Slurm on one of several processes: they share one."""
+    later = [] if NIGHT else [item for item in items if item.get_closest_marker("nightly")]
+    if later:
+        config.hook.pytest_deselected(items=later)
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
     for item in items:
-        if item.path.name != "test_corpus.py":
+        if item.path.parent.name == "slurm":
+            item.add_marker(pytest.mark.xdist_group("slurm"))
+        elif item.path.name not in SPREAD:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture
-def workflow(tmp_path: Path) -> Iterator[Workflow]:
+def workflow(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workflow]:
     """A workflow in a fresh folder; after the test, nothing of it may be left."""
     workflow = Workflow(tmp_path)
+    workflow.starts_programs |= request.node.get_closest_marker("program") is not None
     try:
         yield workflow
         workflow.assert_nothing_left()

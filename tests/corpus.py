@@ -17,6 +17,7 @@ A case is a folder of ``tests/workflows``: a ``Snakefile``, what it needs beside
     services = ["http"]              # servers that it needs, whose addresses are in HTTP_SERVER and S3_SERVER
     says = ["text"]                  # what both runs print
     report = true                    # whether to compare what ``--report`` would show, too
+    nightly = true                   # whether it is long, and what it shows is shown by others
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Case:
     services: list[str] = field(default_factory=list)
     says: list[str] = field(default_factory=list)
     report: bool = False
+    nightly: bool = False
 
     @classmethod
     def of(cls, folder: Path) -> Case:

@@ -1,64 +1,113 @@
-"""Snakemake as a fork of a process that has imported it and its plugins, without a start for each run.
+"""Snakemake as a fork of a process that has imported it, its plugins and Dask, instead of a start for each run.
 
 Runs on: the machine of the tests.
-Called by: integration.test_corpus, for its hundreds of runs; other tests start the program.
+Called by: harness, for the runs of most tests, which so take a fifth of the time. Programs are started for all that is
+about a start or an import (the mark ``program``), for MPI's ranks, and for everything at night.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import atexit
+import json
 import os
-import runpy
+import select
+import shutil
+import signal
+import socket
 import subprocess
 import sys
-from multiprocessing import forkserver
+import tempfile
+import time
 from pathlib import Path
-from unittest import mock
 
-_FOLDER = str(Path(__file__).parent)
-_CONTEXT = multiprocessing.get_context("forkserver")
-# Its server keeps silent about what it does not find.
-_CONTEXT.set_forkserver_preload(
-    ["snakemake.cli", "snakemake.executors.local", "snakemake.scheduling.milp", "with_plugins"]
-)
+#: The socket at which the server of this process listens, once there is one.
+server = ""
 
 
-def snakemake(arguments: list[str], folder: Path, environ: dict[str, str], log: Path, timeout_s: float = 270.0) -> int:
-    """Run ``python -m snakemake`` in a folder and return its exit code."""
-    if "PYTHONPATH" in environ:
-        # It may add plugins, and they are found when Snakemake starts.
-        with log.open("ab") as output:
-            command = [sys.executable, "-m", "snakemake", *arguments]
-            null = subprocess.DEVNULL
-            return subprocess.run(
-                command,
-                cwd=folder,
-                env=environ,
-                stdin=null,
-                stdout=output,
-                stderr=output,
-                timeout=timeout_s,
-                check=False,
-            ).returncode
-    environ = {**environ, "PWD": str(folder)}
-    with mock.patch.dict(os.environ, {"PYTHONPATH": _FOLDER}):
-        forkserver.ensure_running()
-    process = _CONTEXT.Process(target=_be_snakemake, args=(arguments, str(folder), environ, str(log)))
-    process.start()
-    process.join(timeout_s)
-    assert process.exitcode is not None, f"it did not end: {log.read_text()}"
-    return process.exitcode
+class Forked:
+    """A run of ``python -m snakemake``, with the interface of ``subprocess.Popen``.
+
+    Parameters
+    ----------
+    in_session
+        Whether it has a session of its own.
+    """
+
+    def __init__(
+        self, arguments: list[str], folder: Path, environ: dict[str, str], log: Path, *, in_session: bool = True
+    ) -> None:
+        self.args = [sys.executable, "-m", "snakemake", *arguments]
+        self.returncode: int | None = None
+        # Who started it looks there at once.
+        log.touch()
+        self._connection = socket.socket(socket.AF_UNIX)
+        self._connection.connect(_server())
+        request = {
+            "arguments": arguments,
+            "folder": str(folder),
+            "environ": {**environ, "PWD": str(folder)},
+            "log": str(log),
+            "in_session": in_session,
+        }
+        self._connection.sendall(json.dumps(request).encode() + b"\n")
+        self.pid = self._answer()
+        # Whoever has started a program can signal its process group at once.
+        while in_session and self.poll() is None and os.getpgid(self.pid) != self.pid:
+            time.sleep(0.001)
+
+    def _answer(self) -> int:
+        line = b""
+        while not line.endswith(b"\n"):
+            came = self._connection.recv(1)
+            assert came, "the server of forks has ended"
+            line += came
+        return int(line)
+
+    def poll(self) -> int | None:
+        """Return its exit code, minus the signal that ended it; None while it runs."""
+        if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
+            self.returncode = self._answer()
+            self._connection.close()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return its exit code; TimeoutExpired after so many seconds."""
+        if self.returncode is None:
+            select.select([self._connection], [], [], timeout)
+        code = self.poll()
+        if code is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.send_signal(signal.SIGKILL)
 
 
-def _be_snakemake(arguments: list[str], folder: str, environ: dict[str, str], log: str) -> None:
-    os.setsid()
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environ)
-    sys.path[:] = [entry for entry in sys.path if entry != _FOLDER]
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for descriptor, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output), (2, output)):
-        os.dup2(source, descriptor)
-    sys.argv = ["snakemake", *arguments]
-    sys.orig_argv = [sys.executable, "-m", "snakemake", *arguments]
-    runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+def _server() -> str:
+    """Return the socket of a server of forks, which is started for the first one, and ends with this process."""
+    global server  # noqa: PLW0603 - one for a process
+    if not server:
+        folder = tempfile.mkdtemp(prefix="dm-forks-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        path = f"{folder}/socket"
+        program = [sys.executable, str(Path(__file__).with_name("fork_server.py")), path]
+        # Its stdin ends with this process.
+        process = subprocess.Popen(
+            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, text=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n", "the server of forks did not start"
+        atexit.register(process.wait)
+        atexit.register(process.stdin.close)
+        server = path
+    return server

@@ -19,12 +19,13 @@ import uuid
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import psutil
-import pytest
 
+from forked import Forked
 from mpis import MPIS
+from required import NIGHT, skip_or_fail
 from runs import Run, SlurmRun, wait_until
 
 if TYPE_CHECKING:
@@ -54,13 +55,6 @@ def require(name: str) -> None:
         skip_or_fail(name, f"{name} is not installed; python tests/mpis.py lifts this")
 
 
-def skip_or_fail(name: str, reason: str) -> NoReturn:
-    """Skip a test aloud for what is missing; fail instead if ``DASKMPI_REQUIRE`` names it."""
-    if name in os.environ.get("DASKMPI_REQUIRE", "").split(","):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @dataclass(slots=True)
 class Workflow:
     """A workflow in a folder of its own, and the runs of it."""
@@ -74,6 +68,8 @@ class Workflow:
     killed: bool = False
     #: Set by the fixture slurm.
     slurm: SlurmCluster | None = None
+    #: Whether each run is a program of its own, not a fork of one that has imported Snakemake.
+    starts_programs: bool = NIGHT
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -125,21 +121,21 @@ class Workflow:
         prefix
             A program that starts it, with its arguments.
         """
-        environ = self.environ()
-        snakemake = [sys.executable, "-m", "snakemake"]
-        if launcher == REFERENCE:
-            command = [*snakemake, "--executor", "local", *args]
-        else:
-            command = [*snakemake, "--executor", "daskmpi", "--jobs", "unlimited", *args]
+        environ = {**self.environ(), **(env or {})}
+        ours = ["--executor", "daskmpi", "--jobs", "unlimited"]
+        arguments = [*(["--executor", "local"] if launcher == REFERENCE else ours), *args]
         if launcher not in (REFERENCE, "auto", *MPIS):
-            command += ["--daskmpi-launcher", launcher]
+            arguments += ["--daskmpi-launcher", launcher]
+        if launcher not in MPIS and not prefix:
+            return self.start_snakemake(arguments, environ)
+        command = [sys.executable, "-m", "snakemake", *arguments]
         if launcher == "mpiexec":
             require("mpich")
         if launcher in MPIS:
             require(launcher)
-            environ |= MPIS[launcher].environ
+            environ = {**environ, **MPIS[launcher].environ, **(env or {})}
             command = [str(MPIS[launcher].mpiexec), "-n", str(ranks), *command]
-        return self.start_command([*prefix, *command], {**environ, **(env or {})})
+        return self.start_command([*prefix, *command], environ)
 
     def run(self, *args: str, **options: Any) -> Run:
         """Start Snakemake and wait for its end."""
@@ -155,10 +151,23 @@ class Workflow:
         cluster = self.slurm.environ if self.slurm else {}
         return {**environ, **cluster, MARKER: self.test_id, "TMPDIR": str(self.tmpdir)}
 
-    def start_command(self, command: list[str], environ: dict[str, str]) -> Run:
-        """Start a program in the workflow's folder."""
+    def start_snakemake(self, arguments: list[str], environ: dict[str, str]) -> Run:
+        """Start Snakemake with a command line of its own in the workflow's folder."""
+        # PYTHONPATH may add plugins, which are found when Snakemake starts.
+        if self.starts_programs or "PYTHONPATH" in environ:
+            return self.start_command([sys.executable, "-m", "snakemake", *arguments], environ)
+        log = self._next_log()
+        self.runs.append(Run(Forked(arguments, self.folder, environ, log), log))
+        return self.runs[-1]
+
+    def _next_log(self) -> Path:
         log = self.folder / ".runs" / f"{len(self.runs) + 1}.log"
         log.parent.mkdir(exist_ok=True)
+        return log
+
+    def start_command(self, command: list[str], environ: dict[str, str]) -> Run:
+        """Start a program in the workflow's folder."""
+        log = self._next_log()
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,

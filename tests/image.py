@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import snakemake_executor_plugin_daskmpi
-from harness import skip_or_fail
+from required import skip_or_fail
 
 #: A file in the image and nowhere else.
 MARKER = "/made-for-the-tests-of-daskmpi"

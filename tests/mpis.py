@@ -16,6 +16,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from required import at_night
+
 #: Where the MPIs are that are not in the virtual environment.
 FOLDER = Path(os.environ.get("DASKMPI_MPIS", Path(__file__).resolve().parent.parent / ".mpis"))
 
@@ -81,9 +83,8 @@ MPIS = {
     )
 }
 
-#: The MPIs of tests whose subject comes after the ranks have met, which is the same with each: one stands for all,
-#: unless DASKMPI_REQUIRE says every-mpi, as it does at night.
-SAMPLED = tuple(MPIS) if "every-mpi" in os.environ.get("DASKMPI_REQUIRE", "").split(",") else ("mpich",)
+#: For tests whose subject comes after the ranks have met, which is the same with each MPI: by day, one stands for all.
+SAMPLED = ["mpich", *at_night(name for name in MPIS if name != "mpich")]
 
 
 def install(mpi: Mpi) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from forked import Forked
     from slurm_cluster import SlurmCluster
 
 _T = TypeVar("_T")
@@ -40,7 +41,7 @@ def wait_until(
 class Run:
     """One Snakemake, or one world of them, in a process group of its own."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     log: Path
 
     @property

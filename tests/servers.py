@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness import skip_or_fail
+from required import skip_or_fail
 from runs import wait_until
 
 if TYPE_CHECKING:

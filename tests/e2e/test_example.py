@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import struct
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import REFERENCE
+from required import skip_or_fail
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -27,9 +27,7 @@ def _needs_its_libraries() -> None:
         assert mpl
     except ImportError:
         reason = "the example needs pip install '.[example]'"
-        if "example" in os.environ.get("DASKMPI_REQUIRE", "").split(","):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip_or_fail("example", reason)
 
 
 def copy_example(folder: Path) -> None:
@@ -38,18 +36,22 @@ def copy_example(folder: Path) -> None:
     shutil.copytree(EXAMPLE, folder, ignore=ignored, dirs_exist_ok=True)
 
 
-def test_it_draws_its_figure_in_a_world_of_ranks_and_comes_to_what_snakemakes_executor_does(
-    workflow: Workflow, tmp_path: Path
-) -> None:
+def test_it_draws_its_figure_in_a_world_of_ranks(workflow: Workflow, tmp_path: Path) -> None:
     copy_example(tmp_path)
     workflow.run(launcher="mpich").ends_with(0)
     width, height = struct.unpack(">II", (tmp_path / "results" / "figure.png").read_bytes()[16:24])
     assert width > 2000
     assert height > 1000
-    again = workflow.run(launcher="mpich")
+    again = workflow.run(launcher="local")
     again.ends_with(0)
     assert "Nothing to be done" in again.text
     assert "shifted_kernel" in workflow.read("results/answer.csv")
+
+
+@pytest.mark.nightly
+def test_it_comes_to_what_snakemakes_executor_does(workflow: Workflow, tmp_path: Path) -> None:
+    copy_example(tmp_path)
+    workflow.run(launcher="mpich").ends_with(0)
     # Snakemake's executor starts Python and reads the Snakefile anew for each of 150 jobs, so a part has to do.
     predictions = sorted(tmp_path.glob("results/predictions/**/*.csv"))
     some = {str(path.relative_to(tmp_path)): path.read_text() for path in predictions[::12]}

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from campaign import Fault, carry_out, fault_of, names_for
-from harness import Workflow, require, skip_or_fail
+from harness import Workflow, require
 from kinds import no_clock, no_network
 from load import QUICK
+from required import at_night, skip_or_fail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +23,27 @@ IN_MPI = [
     next(fault for seed in range(200) if (fault := fault_of(seed, "mpich")).name == name)
     for name in ("kill-worker", "kill-rank", "kill-launcher", "interrupt")
 ]
+#: By day, of each sort of fault one: something dies, stands still, is told to end, has no room, or is not heard.
+BY_DAY = {
+    ("local", "kill-forkserver"),
+    ("local", "kill-client"),
+    ("local", "stop-worker"),
+    ("local", "interrupt-twice"),
+    ("local", "hog"),
+    ("local", "full-outputs"),
+    ("local", "lost-packets"),
+    ("local", "clock-jump"),
+    ("mpich", "kill-worker"),
+}
+DAY = [fault for fault in (*LOCAL, *IN_MPI) if (fault.launcher, fault.name) in BY_DAY]
+assert len(DAY) == len(BY_DAY), "each is a kind of fault"
 
 
-@pytest.mark.parametrize("fault", [*LOCAL, *IN_MPI], ids=lambda fault: f"{fault.launcher}-{fault.name}")
+@pytest.mark.parametrize(
+    "fault",
+    [*DAY, *at_night(fault for fault in (*LOCAL, *IN_MPI) if fault not in DAY)],
+    ids=lambda fault: f"{fault.launcher}-{fault.name}",
+)
 def test_a_run_bears_a_fault_or_says_what_it_is_and_can_go_on(fault: Fault, tmp_path: Path):
     if fault.kind.as_root and os.geteuid() != 0:
         skip_or_fail("root", f"{fault.name} needs root; run the tests as root to lift this")

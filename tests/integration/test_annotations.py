@@ -43,7 +43,9 @@ GPUS = {
 }
 
 
-@pytest.mark.parametrize("more", [(), ("--daskmpi-no-warm",)], ids=["warm", "spawned"])
+@pytest.mark.parametrize(
+    "more", [(), pytest.param(("--daskmpi-no-warm",), marks=pytest.mark.nightly)], ids=["warm", "spawned"]
+)
 def test_memory_per_cpu_counts_for_all_of_a_jobs_cores(workflow: Workflow, more: tuple[str, ...]):
     workflow.write("Snakefile", PER_CPU)
     workflow.start("--daskmpi-cores", "4", "--daskmpi-mem-mb", "1600", *more).ends_with(0)

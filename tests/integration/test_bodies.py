@@ -50,6 +50,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workflow]:
 
 # In a local world, the corpus shows it.
 @pytest.mark.parametrize("launcher", SAMPLED)
+@pytest.mark.nightly
 def test_every_kind_of_body_does_as_under_the_local_executor(workflow: Workflow, reference: Workflow, launcher: str):
     pytest.importorskip("numpy", reason="numpy is not installed; pip install numpy lifts this")
     run = start(workflow, "--daskmpi-cores", "2", "--verbose", launcher=launcher)

@@ -67,6 +67,7 @@ class TestOnS3(OnS3):
     __test__ = True
 
 
+@pytest.mark.nightly
 class TestOnS3WithoutSharedFiles(OnS3):
     __test__ = True
 
@@ -87,6 +88,7 @@ def s3() -> Iterator[str]:
 
 @pytest.mark.skipif(IN_WORLD in os.environ, reason="this is the world that this test starts; nothing to lift")
 @pytest.mark.parametrize("mpi", SAMPLED)
+@pytest.mark.nightly
 def test_snakemakes_conformance_tests_pass_in_a_world(workflow: Workflow, s3: str, mpi: str):
     require(mpi)
     environ = {**workflow.environ(), **MPIS[mpi].environ, IN_WORLD: "1", S3_URL: s3}

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import corpus
-import forked
 from corpus import FOLDER, REFUSED, SECTIONS, Case, cases
-from harness import Workflow, skip_or_fail
+from harness import Workflow
+from required import skip_or_fail
 from servers import SERVERS
 
 if TYPE_CHECKING:
@@ -48,11 +48,9 @@ class Side:
         return self._by_snakemake(["--executor", "daskmpi", "--jobs", "unlimited", *filled, *ours, "--verbose"])
 
     def _by_snakemake(self, arguments: list[str]) -> int:
-        log = self.workflow.folder / ".runs" / f"{len(self.texts)}.log"
-        log.parent.mkdir(exist_ok=True)
-        environ = {**self.workflow.environ(), **self.environ}
-        code = forked.snakemake(arguments, self.workflow.folder, environ, log)
-        self.texts.append(log.read_text(errors="replace"))
+        run = self.workflow.start_snakemake(arguments, {**self.workflow.environ(), **self.environ})
+        code = run.wait()
+        self.texts.append(run.text)
         return code
 
     @property
@@ -115,7 +113,10 @@ def addresses(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
         yield {f"{s.upper()}_SERVER": running.enter_context(SERVERS[s].running(folder)) for s in case.services}
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=case.name, marks=[pytest.mark.nightly] if case.nightly else []) for case in cases()],
+)
 def test_a_workflow_ends_as_under_the_local_executor(
     workflow: Workflow, tmp_path: Path, case: Case, addresses: dict[str, str]
 ):

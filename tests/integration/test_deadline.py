@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from required import at_night
+
 if TYPE_CHECKING:
     from harness import Workflow
 
@@ -49,7 +51,9 @@ TOO_LONG = """
 """
 
 
-@pytest.mark.parametrize(("launcher", "flags"), [("local", ()), ("mpich", ("--keep-going", "--retries", "2"))])
+@pytest.mark.parametrize(
+    ("launcher", "flags"), [("local", ("--keep-going", "--retries", "2")), *at_night([("mpich", ())])]
+)
 def test_what_runs_at_the_end_is_ended_and_the_same_command_goes_on(workflow: Workflow, launcher: str, flags):
     workflow.write("Snakefile", SNAKEFILE)
     run = workflow.start("--daskmpi-deadline", "30s", *flags, launcher=launcher)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import skip_or_fail, wait_until
+from harness import wait_until
+from required import skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import wait_until
-from mpis import SAMPLED
+from mpis import MPIS
+from required import at_night
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,16 +85,12 @@ WAYS = [
     ("local", interrupt),
     ("local", terminate),
     ("mpiexec", interrupt),
-    ("mpich", interrupt),
-    ("mpich", terminate),
-    ("mpich", terminate_rank_1),
-    ("openmpi", interrupt),
-    ("impi", terminate_rank_1),
-    *((("openmpi", terminate_rank_1), ("impi", interrupt)) if len(SAMPLED) > 1 else ()),
 ]
+#: Each MPI's launcher has a way of its own.
+WAYS_AT_NIGHT = [(mpi, end) for mpi in MPIS for end in (interrupt, terminate, terminate_rank_1)]
 
 
-@pytest.mark.parametrize(("launcher", "end"), WAYS, ids=[f"{launcher}-{end.__name__}" for launcher, end in WAYS])
+@pytest.mark.parametrize(("launcher", "end"), [*WAYS, *at_night(WAYS_AT_NIGHT)])
 def test_an_interrupted_run_leaves_nothing_and_can_go_on(workflow: Workflow, launcher: str, end):
     workflow.write("Snakefile", SNAKEFILE)
     workers = ("--daskmpi-workers", "2") if launcher in ("local", "mpiexec") else ()
@@ -123,7 +120,7 @@ def test_a_second_ctrl_c_ends_jobs_at_once(workflow: Workflow):
     assert "Traceback" not in run.text, run.text
 
 
-@pytest.mark.parametrize("launcher", ["local", "mpich"])
+@pytest.mark.parametrize("launcher", ["local", *at_night(["mpich"])])
 def test_more_ctrl_c_during_the_end_do_no_harm(workflow: Workflow, launcher: str):
     workflow.write("Snakefile", SNAKEFILE)
     run = workflow.start("--daskmpi-workers", "2", launcher=launcher)
@@ -139,7 +136,7 @@ def test_more_ctrl_c_during_the_end_do_no_harm(workflow: Workflow, launcher: str
     assert "Traceback" not in run.text, run.text
 
 
-@pytest.mark.parametrize("launcher", ["local", "mpich"])
+@pytest.mark.parametrize("launcher", ["local", *at_night(["mpich"])])
 def test_ctrl_c_while_the_world_starts_ends_it(workflow: Workflow, launcher: str):
     workflow.write("Snakefile", 'open("parsed", "w").close()\n')
     workflow.write("Snakefile", workflow.read("Snakefile") + "rule all:\n    output: 'a'\n    shell: 'sleep 1000'\n")

@@ -9,12 +9,13 @@ import pytest
 from harness import require
 from killing import WAITING, check_end, kill_and_check, slow_jobs_below, start, wait_for_end, wait_for_losses
 from mpis import MPIS, SAMPLED
+from required import at_night
 
 if TYPE_CHECKING:
     from harness import Workflow
 
 
-@pytest.mark.parametrize("mpi", MPIS)
+@pytest.mark.parametrize("mpi", SAMPLED)
 def test_a_killed_worker_loses_its_jobs_and_the_world_does_the_rest(workflow: Workflow, mpi: str):
     run = kill_and_check(workflow, lambda workflow: workflow.server(3), 1, launcher=mpi)
     assert run.text.count("was lost on worker rank 3") == 2
@@ -22,7 +23,7 @@ def test_a_killed_worker_loses_its_jobs_and_the_world_does_the_rest(workflow: Wo
     assert run.text.count(f"Seen: the end of {log}:") == 2
 
 
-@pytest.mark.parametrize(("mpi", "flag", "code"), [("impi", "", 255), ("openmpi", "--continuous", 0)])
+@pytest.mark.parametrize(("mpi", "flag", "code"), at_night([("impi", "", 255), ("openmpi", "--continuous", 0)]))
 def test_where_mpiexec_lets_the_others_go_on_a_killed_keeper_is_a_lost_worker(
     workflow: Workflow, mpi: str, flag: str, code: int
 ):
@@ -56,7 +57,7 @@ def test_a_killed_scheduler_ends_the_run_with_an_error_that_names_it(workflow: W
     assert not workflow.has("out/0.txt")
 
 
-@pytest.mark.parametrize("mpi", MPIS)
+@pytest.mark.parametrize("mpi", SAMPLED)
 def test_a_killed_snakemake_ends_the_world_and_its_jobs(workflow: Workflow, mpi: str):
     workflow.write("Snakefile", WAITING)
     run = workflow.start(launcher=mpi)
@@ -68,7 +69,7 @@ def test_a_killed_snakemake_ends_the_world_and_its_jobs(workflow: Workflow, mpi:
     workflow.run("--unlock", launcher="auto")
 
 
-@pytest.mark.parametrize(("rank", "what"), [(0, "scheduler"), (1, "client"), (2, "worker")])
+@pytest.mark.parametrize(("rank", "what"), at_night([(0, "scheduler"), (1, "client"), (2, "worker")]))
 def test_a_killed_keeper_leaves_nothing_running(workflow: Workflow, rank: int, what: str):  # noqa: ARG001 - for its name
     # MPICH's mpiexec ends all ranks then, unless told otherwise.
     workflow.write("Snakefile", WAITING)
@@ -81,7 +82,7 @@ def test_a_killed_keeper_leaves_nothing_running(workflow: Workflow, rank: int, w
     workflow.run("--unlock", launcher="auto")
 
 
-@pytest.mark.parametrize("mpi", MPIS)
+@pytest.mark.parametrize("mpi", SAMPLED)
 def test_a_part_of_the_launcher_that_is_killed_takes_its_ranks_along(workflow: Workflow, mpi: str):
     workflow.write("Snakefile", WAITING)
     run = workflow.start(launcher=mpi)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import skip_or_fail, wait_until
+from harness import wait_until
+from required import skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +88,9 @@ def test_the_hog_is_ended_before_the_group_is_full(workflow: Workflow, group: Pa
     assert re.search(r"^oom_kill 0$", kills(group), re.MULTILINE), "the kernel had to kill nothing"
 
 
-@pytest.mark.parametrize("args", [(), ("--daskmpi-no-warm",)], ids=["warm", "spawned"])
+@pytest.mark.parametrize(
+    "args", [(), pytest.param(("--daskmpi-no-warm",), marks=pytest.mark.nightly)], ids=["warm", "spawned"]
+)
 def test_a_job_that_the_kernel_kills_is_told_so(workflow: Workflow, group: Path, args: tuple[str, ...]):
     run = run_in(group, workflow, "--daskmpi-memory", "ignore", *args)
     assert re.search(r"Rule hog \(jobid \d+\) ran out of memory on worker rank 2 ", run.text)

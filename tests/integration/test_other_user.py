@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 import pytest
 
-from harness import skip_or_fail
-from mpis import SAMPLED
+from mpis import MPIS
+from required import at_night, skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +136,7 @@ def end(workflow: Workflow, run: Run) -> None:
     run.ends_with(0)
 
 
-@pytest.mark.parametrize("launcher", ["local", *SAMPLED])
+@pytest.mark.parametrize("launcher", ["local", *at_night(MPIS)])
 def test_nobody_else_can_speak_to_the_ranks(workflow: Workflow, stranger: list[str], launcher: str):
     run = started(workflow, launcher)
     ports = ports_of(workflow)
@@ -147,7 +147,7 @@ def test_nobody_else_can_speak_to_the_ranks(workflow: Workflow, stranger: list[s
     end(workflow, run)
 
 
-@pytest.mark.parametrize("launcher", ["local", "mpich"])
+@pytest.mark.parametrize("launcher", ["local", *at_night(["mpich"])])
 def test_with_insecure_a_stranger_would_be_let_in_and_the_user_is_warned(
     workflow: Workflow, stranger: list[str], launcher: str
 ):
@@ -159,7 +159,7 @@ def test_with_insecure_a_stranger_would_be_let_in_and_the_user_is_warned(
 
 
 @pytest.mark.parametrize(("launcher", "args", "is_read"), [
-    ("local", (), False), ("mpich", (), False), ("mpich", ("--daskmpi-insecure",), True),
+    ("local", (), False), *at_night([("mpich", (), False)]), ("local", ("--daskmpi-insecure",), True),
 ])  # fmt: skip
 def test_what_the_ranks_say_cannot_be_read(
     workflow: Workflow, stranger: list[str], launcher: str, args: tuple[str, ...], *, is_read: bool

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from harness import Workflow
 
@@ -72,6 +74,7 @@ def test_a_parse_that_leaves_threads_is_not_shared_and_nothing_hangs(workflow: W
     assert len(workflow.lines("parses")) == 1 + 2 + 5, "Snakemake, each worker in vain, and the five run blocks"
 
 
+@pytest.mark.nightly
 def test_spawned_jobs_parse_it_once_each(workflow: Workflow):
     workflow.write("Snakefile", SNAKEFILE)
     workflow.start("--daskmpi-no-warm", "out/0.txt", "out/1.txt").ends_with(0)

@@ -59,6 +59,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.nightly
 def test_fifty_failures_in_five_hundred_jobs_end_as_under_the_local_executor(workflow: Workflow, reference: Workflow):
     for each in (workflow, reference):
         each.write("Snakefile", SNAKEFILE)

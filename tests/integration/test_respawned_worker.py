@@ -8,7 +8,8 @@ import pytest
 
 from harness import wait_until
 from killing import wait_for_end
-from mpis import SAMPLED
+from mpis import MPIS
+from required import at_night
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -32,6 +33,10 @@ SNAKEFILE = """
         threads: 2
         shell: "touch {output}"
 """
+
+#: The launcher with which a world has one worker, and its number of ranks.
+LOCAL = ("local", 0)
+MPI_WORLDS = [(mpi, 3) for mpi in MPIS]
 
 #: Has Dask remove the worker, as one of which it has not heard for long, when a file is there.
 REMOVAL = """
@@ -59,7 +64,7 @@ REMOVAL = """
 """
 
 
-@pytest.mark.parametrize(("launcher", "ranks"), [("local", 0), *((mpi, 3) for mpi in SAMPLED)])
+@pytest.mark.parametrize(("launcher", "ranks"), [LOCAL, MPI_WORLDS[0], *at_night(MPI_WORLDS[1:])])
 def test_the_only_worker_comes_back_and_does_the_rest(workflow: Workflow, launcher: str, ranks: int):
     workflow.write("Snakefile", SNAKEFILE)
     options = ("--retries", "1", "--daskmpi-respawn", "1", "--daskmpi-cores", "2")
@@ -77,7 +82,7 @@ def test_the_only_worker_comes_back_and_does_the_rest(workflow: Workflow, launch
     assert "is back." in run.text
 
 
-@pytest.mark.parametrize(("launcher", "ranks"), [("local", 0), *((mpi, 3) for mpi in SAMPLED)])
+@pytest.mark.parametrize(("launcher", "ranks"), [LOCAL, *at_night(MPI_WORLDS)])
 def test_a_worker_that_dask_has_removed_comes_back_too(workflow: Workflow, launcher: str, ranks: int):
     workflow.write("Snakefile", SNAKEFILE + REMOVAL)
     options = ("--retries", "1", "--daskmpi-respawn", "1", "--daskmpi-cores", "2")

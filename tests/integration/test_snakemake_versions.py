@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import skip_or_fail
+from required import skip_or_fail
 from snakemakes import install, oldest
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def test_where_an_internal_has_changed_jobs_are_spawned_with_one_warning(workflo
     assert "Workflow._prepare_dag takes no forceall any more" in run.text
 
 
+@pytest.mark.nightly
 def test_where_a_job_is_asked_for_something_new_it_is_spawned_with_one_warning(workflow: Workflow):
     workflow.write("later/sitecustomize.py", GROWN)
     run = start(workflow, workflow.folder / "later")

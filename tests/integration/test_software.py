@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import REFERENCE
+from required import at_night
 
 if TYPE_CHECKING:
     from harness import Run, Workflow
@@ -125,7 +126,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory, workflow: Workflow) -> W
     return reference
 
 
-@pytest.mark.parametrize("launcher", ["local", "mpich"])
+@pytest.mark.parametrize("launcher", ["local", *at_night(["mpich"])])
 def test_environments_are_made_once_and_used_warm_as_are_containers(workflow: Workflow, reference: Workflow, launcher):
     run = start(workflow, "--verbose", "--daskmpi-cores", "2", launcher=launcher)
     names = [*(f"file.{n}.txt" for n in range(5)), "named.txt", "script.txt", "container.txt", "run.txt"]

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import REFERENCE
+from required import at_night
 
 if TYPE_CHECKING:
     from harness import Workflow
+
+pytestmark = pytest.mark.program
 
 #: Each would end the world, or keep it from starting. All that take seconds end before the jobs do.
 HOSTILE = """
@@ -154,7 +157,7 @@ def configured(workflow: Workflow, text: str) -> dict[str, str]:
     return {"DASK_CONFIG": str(workflow.folder / "dask")}
 
 
-@pytest.mark.parametrize("launcher", ["local", "mpich"])
+@pytest.mark.parametrize("launcher", ["local", *at_night(["mpich"])])
 def test_a_users_configuration_has_no_part_in_the_world(workflow: Workflow, launcher: str):
     workflow.write("Snakefile", LONG_JOBS)
     run = workflow.start(launcher=launcher, env=configured(workflow, HOSTILE) | VARIABLES)
@@ -169,7 +172,7 @@ def test_a_configuration_in_the_home_directory_has_no_part_in_the_world(workflow
     workflow.start(launcher="local", env={"HOME": str(workflow.folder / "home")}).ends_with(0)
 
 
-@pytest.mark.parametrize("launcher", ["local", "mpich"])
+@pytest.mark.parametrize("launcher", ["local", *at_night(["mpich"])])
 @pytest.mark.parametrize(
     "first",
     [
@@ -190,7 +193,7 @@ def test_user_code_sees_its_own_configuration(workflow: Workflow, first: str, la
     assert seen[1]["handler.json"]["distributed"]["worker"]["lifetime"]["duration"] == "3s"
 
 
-@pytest.mark.parametrize("launcher", ["local", "mpich"])
+@pytest.mark.parametrize("launcher", ["local", *at_night(["mpich"])])
 def test_user_code_may_start_a_cluster_of_its_own(workflow: Workflow, launcher: str):
     workflow.write("Snakefile", CLUSTER)
     workflow.write("body.py", CLUSTER_BODY)

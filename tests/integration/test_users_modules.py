@@ -10,12 +10,15 @@ import pytest
 
 from harness import REFERENCE, require
 from mpis import MPIS
+from required import at_night
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness import Workflow
     from runs import Run
+
+pytestmark = pytest.mark.program
 
 #: What the world imports, and Snakemake does not.
 NAMES = ("dask", "distributed", "msgpack", "cryptography")
@@ -117,7 +120,7 @@ def compare(workflow: Workflow, name: str, snakefile: str, launcher: str, module
         assert "spawned, which is slower" not in run.text
 
 
-@pytest.mark.parametrize("launcher", ["local", "mpich"])
+@pytest.mark.parametrize("launcher", ["local", *at_night(["mpich"])])
 def test_modules_that_nobody_imports_are_not_imported(workflow: Workflow, launcher: str):
     workflow.write("Snakefile", PLAIN)
     for name in (
@@ -137,7 +140,7 @@ def test_modules_that_nobody_imports_are_not_imported(workflow: Workflow, launch
     assert "the user's" not in run.text
 
 
-@pytest.mark.parametrize("name", ["dask", "msgpack"])
+@pytest.mark.parametrize("name", ["dask", *at_night(["msgpack"])])
 def test_a_snakefile_gets_its_own_module(workflow: Workflow, name: str):
     compare(workflow, name, IMPORTING, "local")
 
@@ -158,17 +161,19 @@ def test_a_snakefile_gets_its_own_module_in_an_mpi_world(workflow: Workflow):
     compare(workflow, "distributed", IMPORTING, "mpich")
 
 
-@pytest.mark.parametrize("launcher", ["local", "mpich"])
+@pytest.mark.parametrize("launcher", ["local", *at_night(["mpich"])])
+@pytest.mark.nightly
 def test_a_function_that_imports_later_gets_the_users_module(workflow: Workflow, launcher: str):
     compare(workflow, "dask", LATE, launcher)
 
 
+@pytest.mark.nightly
 def test_a_snakefile_gets_its_own_package_and_what_is_in_it(workflow: Workflow):
     workflow.write("dask/__init__.py", "")
     compare(workflow, "dask.config", IMPORTING, "local", "dask/config.py")
 
 
-@pytest.mark.parametrize("launcher", ["local", "mpich"])
+@pytest.mark.parametrize("launcher", ["local", *at_night(["mpich"])])
 def test_a_module_where_snakemake_is_started_as_a_module(workflow: Workflow, launcher: str):
     # Python puts the working directory first, before Snakemake itself is imported.
     workflow.write("Snakefile", PLAIN)
@@ -177,6 +182,7 @@ def test_a_module_where_snakemake_is_started_as_a_module(workflow: Workflow, lau
     start(workflow, launcher, [sys.executable, "-m", "snakemake"]).ends_with(0)
 
 
+@pytest.mark.nightly
 def test_a_folder_in_pythonpath_is_none_of_the_worlds_if_one_stands_in_it(workflow: Workflow):
     workflow.write("Snakefile", PLAIN)
     workflow.write("dask.py", "raise RuntimeError('this is the user\\'s')\n")

@@ -11,6 +11,7 @@ import pytest
 from harness import require, wait_until
 from killing import WAITING
 from mpis import MPIS, SAMPLED
+from required import at_night
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -52,7 +53,7 @@ def test_a_world_of_four_ranks_runs_a_workflow_and_only_rank_1_speaks(workflow: 
     assert logs == {f"rank-{rank}.log" for rank in range(4)}
 
 
-@pytest.mark.parametrize("mpi", MPIS)
+@pytest.mark.parametrize("mpi", at_night(MPIS))
 def test_a_world_ends_with_the_exit_code_of_a_snakefile_that_exits(workflow: Workflow, mpi: str):
     workflow.write("Snakefile", "import sys; sys.exit(3)\n")
     workflow.start(launcher=mpi).ends_with(3)
@@ -66,22 +67,20 @@ def test_a_world_ends_with_1_if_a_job_failed(workflow: Workflow, mpi: str):
     assert "exit code 4" in run.text
 
 
-@pytest.mark.parametrize(
-    ("snakefile", "arguments", "code", "text"),
-    [
-        pytest.param("rule all:\n  output: 'a'\n  shell 'typo'\n", (), 1, "SyntaxError", id="syntax error"),
-        pytest.param("raise ValueError('no such sample')\n", (), 1, "no such sample", id="exception in the Snakefile"),
-        pytest.param("import os; os._exit(5)\n", (), 5, "", id="os._exit"),
-        pytest.param("rule all:\n  input: 'nowhere'\n", (), 1, "MissingInputException", id="missing input"),
-        pytest.param("rule all:\n  output: 'a'\n  shell: 'touch a'\n", ("-n",), 0, "dry-run", id="dry-run"),
-        pytest.param(
-            "rule all:\n  output: 'Snakefile'\n  shell: ''\n", (), 0, "Nothing to be done", id="nothing to do"
-        ),
-    ],
-)
-def test_a_world_ends_with_rank_1s_exit_code(
-    workflow: Workflow, snakefile: str, arguments: tuple, code: int, text: str
-):
+#: Ways for Snakemake to end: a Snakefile, arguments, the exit code, and what is said.
+ENDS = {
+    "os._exit": ("import os; os._exit(5)\n", (), 5, ""),
+    "syntax error": ("rule all:\n  output: 'a'\n  shell 'typo'\n", (), 1, "SyntaxError"),
+    "exception in the Snakefile": ("raise ValueError('no such sample')\n", (), 1, "no such sample"),
+    "missing input": ("rule all:\n  input: 'nowhere'\n", (), 1, "MissingInputException"),
+    "dry-run": ("rule all:\n  output: 'a'\n  shell: 'touch a'\n", ("-n",), 0, "dry-run"),
+    "nothing to do": ("rule all:\n  output: 'Snakefile'\n  shell: ''\n", (), 0, "Nothing to be done"),
+}
+
+
+@pytest.mark.parametrize("how", ["os._exit", *at_night(name for name in ENDS if name != "os._exit")])
+def test_a_world_ends_with_rank_1s_exit_code(workflow: Workflow, how: str):
+    snakefile, arguments, code, text = ENDS[how]
     workflow.write("Snakefile", snakefile)
     run = workflow.start(*arguments, launcher="mpich")
     run.ends_with(code)
@@ -90,6 +89,7 @@ def test_a_world_ends_with_rank_1s_exit_code(
     assert not workflow.has("a")
 
 
+@pytest.mark.nightly
 def test_lint_in_a_world_ends_as_it_does_without_one(workflow: Workflow):
     workflow.write("Snakefile", "rule all:\n    output: 'a'\n    shell: 'touch a'\n")
     outside, inside = (workflow.start("--lint", launcher=launcher) for launcher in ("auto", "mpich"))
@@ -117,7 +117,7 @@ def test_the_mpiexec_of_another_mpi_library_is_found_out(workflow: Workflow):
     assert not workflow.has("out")
 
 
-@pytest.mark.parametrize("launcher", ["local", "mpich"])
+@pytest.mark.parametrize("launcher", ["local", *at_night(["mpich"])])
 def test_a_run_leaves_nothing_where_temporary_files_go(workflow: Workflow, launcher: str):
     workflow.write("Snakefile", SNAKEFILE)
     workflow.start(launcher=launcher).ends_with(0)
@@ -128,7 +128,7 @@ def test_a_second_snakemake_in_the_same_folder_is_refused_by_the_lock(workflow: 
     workflow.write("Snakefile", WAITING)
     first = workflow.start(launcher="local")
     workflow.wait_for("started.0", run=first)
-    second = workflow.start(launcher="mpich")
+    second = workflow.start(launcher="local")
     assert second.wait() != 0
     assert "Directory cannot be locked" in second.text
     workflow.write("go", "")
@@ -145,6 +145,7 @@ def test_a_scheduler_that_ends_is_named_and_ends_a_local_world(workflow: Workflo
     assert "Next: " in run.text
 
 
+@pytest.mark.nightly
 def test_a_world_needs_no_home_and_no_terminal(workflow: Workflow):
     workflow.write("Snakefile", SNAKEFILE)
     run = workflow.start(launcher="mpich", env={"HOME": "/nonexistent", "TERM": "dumb"})

@@ -10,6 +10,7 @@ import pytest
 
 from harness import require
 from mpis import MPIS
+from required import at_night
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 SCRIPTS = Path(__file__).parents[2] / "example-workflow" / "slurm"
 
 
-@pytest.mark.parametrize("mpi", ["mpich", "impi"])
-@pytest.mark.parametrize("script", ["case1.sl", "case2.sl"])
+@pytest.mark.parametrize(
+    ("script", "mpi"),
+    [("case1.sl", "mpich"), ("case2.sl", "impi"), *at_night([("case1.sl", "impi"), ("case2.sl", "mpich")])],
+)
 def test_a_case_prints_both_results(workflow: Workflow, slurm: SlurmCluster, script: str, mpi: str):  # noqa: ARG001
     require(mpi)
     shutil.copytree(SCRIPTS, workflow.folder / "slurm")

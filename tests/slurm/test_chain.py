@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from harness import wait_until
 from submissions import assert_no_trace, id_of, nodes_of, queued, submit
 
@@ -47,6 +49,7 @@ def test_a_workflow_longer_than_its_walltime_is_done_by_a_chain_of_hetjobs(workf
     assert_no_trace(workflow)
 
 
+@pytest.mark.nightly
 def test_a_chain_that_makes_no_progress_ends_with_the_reason(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001
     workflow.write("Snakefile", SNAKEFILE.replace("NUMBER", "1").replace("SECONDS", "1000"))
     run = submit(workflow, *FLAGS)
@@ -57,6 +60,7 @@ def test_a_chain_that_makes_no_progress_ends_with_the_reason(workflow: Workflow,
     assert_no_trace(workflow)
 
 
+@pytest.mark.nightly
 def test_ctrl_c_ends_the_chain(workflow: Workflow, slurm: SlurmCluster):
     workflow.write("Snakefile", SNAKEFILE.replace("NUMBER", "1").replace("SECONDS", "1000"))
     run = submit(workflow, *FLAGS)

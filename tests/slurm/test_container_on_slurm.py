@@ -15,6 +15,7 @@ import pytest
 from batch_runs import TWO, batch_of, recorded, submit
 from harness import require
 from image import MARKER, TMP, host_folders, make_image, require_ch_run
+from required import at_night
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.slurm.script.container import Container
 
@@ -63,6 +64,7 @@ def test_all_ranks_and_jobs_run_inside_an_image_of_charliecloud(workflow: Workfl
     assert recorded(batch) == "0"
 
 
+@pytest.mark.nightly
 def test_scratch_of_the_node_is_the_tmp_of_an_image_of_charliecloud(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001
     require_ch_run()
     # Not below /tmp, which is another one inside.
@@ -106,7 +108,7 @@ exec {python} "$@"
 
 
 @pytest.mark.parametrize(
-    ("runtime", "variable"), [("apptainer", "APPTAINER_BIND"), ("singularity", "SINGULARITY_BIND")]
+    ("runtime", "variable"), [("apptainer", "APPTAINER_BIND"), *at_night([("singularity", "SINGULARITY_BIND")])]
 )
 def test_all_ranks_are_run_by_apptainer_with_all_that_they_need(
     workflow: Workflow,

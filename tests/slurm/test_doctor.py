@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from harness import require
 from mpis import MPIS
 
@@ -35,6 +37,7 @@ def test_in_a_batch_script_it_checks_a_world_over_all_components(workflow: Workf
     assert not list(workflow.folder.glob(".daskmpi-doctor-*"))
 
 
+@pytest.mark.nightly
 def test_a_wrong_type_of_pmi_is_found_and_nothing_hangs(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001
     require("openmpi")
     run = workflow.sbatch(BATCH.format(arguments="--daskmpi-pmi pmi2"), env=MPIS["openmpi"].environ)

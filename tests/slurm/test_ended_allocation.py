@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from batch_runs import HEAD, batch_of, recorded, submit
 from harness import REFERENCE, describe, require, wait_until
 from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
@@ -101,6 +103,7 @@ def test_when_a_workers_node_is_lost_the_run_ends_and_the_node_is_named(workflow
     check_ended_in_order(workflow, run)
 
 
+@pytest.mark.nightly
 def test_when_snakemake_is_killed_the_run_ends_and_can_be_unlocked(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001
     run, batch = start(workflow)
     [snakemake] = workflow.rank(1).children()

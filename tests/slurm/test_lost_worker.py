@@ -9,7 +9,8 @@ import pytest
 
 from batch_runs import HEAD, batch_of, recorded, submit
 from harness import require, wait_until
-from mpis import MPIS, SAMPLED
+from mpis import MPIS
+from required import at_night
 from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
 from snakemake_executor_plugin_daskmpi.slurm.script.srun import Step, srun_command
 
@@ -84,7 +85,11 @@ def check_others_did_the_rest(workflow: Workflow, run: SlurmRun, batch: Batch, n
 
 
 @pytest.mark.parametrize(
-    ("mpi", "who"), [(mpi, who) for mpi in TYPE_OF for who in (("worker", "rank") if mpi in SAMPLED else ("rank",))]
+    ("mpi", "who"),
+    [
+        ("mpich", "worker"),
+        *at_night((mpi, who) for mpi in TYPE_OF for who in ("worker", "rank") if (mpi, who) != ("mpich", "worker")),
+    ],
 )
 def test_after_a_worker_is_killed_the_workflow_completes(
     workflow: Workflow,
@@ -110,6 +115,7 @@ def test_after_a_node_of_a_homogeneous_job_is_lost_the_workflow_completes(workfl
     check_others_did_the_rest(workflow, run, batch, node)
 
 
+@pytest.mark.nightly
 def test_a_node_whose_slurmd_is_killed_goes_on_with_its_jobs(workflow: Workflow, slurm: SlurmCluster):
     run, batch = start(workflow)
     node = workflow.lines("slow.0")[0]

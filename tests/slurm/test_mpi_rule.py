@@ -10,6 +10,7 @@ import pytest
 
 from harness import require
 from mpis import MPIS
+from required import at_night
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -76,9 +77,13 @@ SNAKEFILE = """\
     ("srun", "more"),
     [
         ("srun", ""),
-        ("srun", "--daskmpi-no-warm --set-resources wide:mem_mb=300 -- wide.json narrow.json"),
-        # As sites' documentation has it, with their own options.
-        (f"{shutil.which('srun')} --mpi=pmi2", "-- wide.json narrow.json"),
+        *at_night(
+            [
+                ("srun", "--daskmpi-no-warm --set-resources wide:mem_mb=300 -- wide.json narrow.json"),
+                # As sites' documentation has it, with their own options.
+                (f"{shutil.which('srun')} --mpi=pmi2", "-- wide.json narrow.json"),
+            ]
+        ),
     ],
 )
 def test_an_mpi_rule_shares_two_workers_and_takes_no_more_cores_than_there_are(

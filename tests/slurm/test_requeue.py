@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from harness import require, wait_until
 from mpis import MPIS
 
@@ -32,6 +34,7 @@ SCRIPT = """\
     """
 
 
+@pytest.mark.nightly
 def test_a_job_that_was_killed_hard_and_requeued_is_done(workflow: Workflow, slurm: SlurmCluster):
     require("mpich")
     workflow.write("Snakefile", SNAKEFILE)

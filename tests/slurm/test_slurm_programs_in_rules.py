@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import require
-from mpis import MPIS
+from mpis import MPIS, SAMPLED
+from required import at_night
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -89,7 +90,7 @@ PROGRAM = """\
     """
 
 
-@pytest.mark.parametrize("batch", [PLAIN, HETJOB], ids=["plain", "hetjob"])
+@pytest.mark.parametrize("batch", [*at_night([PLAIN]), HETJOB], ids=["plain", "hetjob"])
 def test_steps_jobs_and_allocations_can_be_made_in_rules(
     workflow: Workflow,
     slurm: SlurmCluster,  # noqa: ARG001
@@ -130,7 +131,7 @@ def test_a_job_sees_what_slurm_gave_the_allocation_and_numbers_of_its_own(
     assert not {"SLURM_STEP_ID", "SLURM_PROCID", "PMI_RANK", "SLURM_OVERLAP", "SLURM_MEM_PER_NODE"} & set(seen)
 
 
-@pytest.mark.parametrize("name", MPIS)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_mpiexec_in_a_rule_stays_on_its_worker(
     workflow: Workflow,
     slurm: SlurmCluster,  # noqa: ARG001

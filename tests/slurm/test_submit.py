@@ -8,6 +8,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from batches import NASTY
 from harness import require, wait_until
 from mpis import MPIS
@@ -77,6 +79,7 @@ def test_one_command_runs_a_workflow_in_a_hetjob_whatever_its_folder_is_called(w
     assert_no_trace(workflow, NASTY)
 
 
+@pytest.mark.nightly
 def test_every_job_runs_on_the_component_that_was_planned_for_its_rule(workflow: Workflow, slurm: SlurmCluster):
     workflow.write("Snakefile", KINDS)
     run = submit(workflow, "--daskmpi-max-components", "3", "--daskmpi-max-workers", "4")
@@ -146,6 +149,7 @@ def test_a_job_that_waits_is_not_submitted_twice_and_a_silent_controller_does_no
     assert_no_trace(workflow)
 
 
+@pytest.mark.nightly
 def test_the_script_that_is_printed_runs_when_it_is_submitted_by_hand(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001
     require("mpich")
     workflow.write(f"{NASTY}/Snakefile", SNAKEFILE)

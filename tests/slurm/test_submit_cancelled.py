@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from harness import wait_until
 from submissions import assert_no_trace, id_of, is_pending, occupy, queued, submit
 
@@ -49,6 +51,7 @@ def test_ctrl_c_while_it_waits_takes_the_job_out_of_the_queue(workflow: Workflow
     slurm.ask("scancel", other)
 
 
+@pytest.mark.nightly
 def test_a_job_that_somebody_else_cancels_is_said_to_be_so(workflow: Workflow, slurm: SlurmCluster):
     workflow.write("Snakefile", SNAKEFILE)
     run = submit(workflow)

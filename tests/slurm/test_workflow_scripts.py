@@ -7,8 +7,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import require, skip_or_fail
+import pytest
+
+from harness import require
 from mpis import MPIS
+from required import skip_or_fail
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -20,6 +23,7 @@ EXAMPLE = Path(__file__).parents[2] / "example-workflow"
 TARGET = "results/importance.csv"
 
 
+@pytest.mark.nightly
 def test_a_part_of_the_example_runs_in_a_heterogeneous_job(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001
     require("mpich")
     if importlib.util.find_spec("sklearn") is None:
