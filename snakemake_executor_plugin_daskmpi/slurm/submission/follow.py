@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.rank import graces
-from snakemake_executor_plugin_daskmpi.slurm.controller import say
+from snakemake_executor_plugin_daskmpi.slurm.controller import answer_of, say
 from snakemake_executor_plugin_daskmpi.slurm.submission import next_job, queue, reasons, record, sbatch
 from snakemake_executor_plugin_daskmpi.slurm.submission.output import Output
-from snakemake_executor_plugin_daskmpi.slurm.submission.signals import EXIT_CODES, Left, Terminated, listen
+from snakemake_executor_plugin_daskmpi.slurm.submission.signals import EXIT_CODES, WISHES, Left, Terminated, listen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from snakemake_executor_plugin_daskmpi.slurm.submission.record import Record
 
 #: Seconds between two looks at the job's files, and at the queue: first, growing to, and while it runs.
@@ -49,7 +51,7 @@ def main(arguments: list[str]) -> int:
     except LaunchError as error:
         print(error, file=sys.stderr)
         return 1
-    except (KeyboardInterrupt, Terminated, Left) as wish:
+    except WISHES as wish:
         submission = record.read(workdir) or submission
         if submission.job_id:
             return Follower.of(submission).obey(wish)
@@ -96,14 +98,7 @@ def follow(submission: Record, *, detach: bool = False, tail: bool = False) -> i
         print(submission.job_id, flush=True)
         say(f"Slurm job {submission.job_id} is submitted; {_BACK}.")
         return 0
-    follower = Follower.of(submission)
-    if tail:
-        follower.output.skip()
-    say(f"Slurm job {submission.job_id}; all that it writes is in {follower.output}.")
-    try:
-        return follower.watch()
-    except (KeyboardInterrupt, Terminated, Left) as wish:
-        return follower.obey(wish)
+    return Follower.of(submission).follow(tail=tail)
 
 
 @dataclass(slots=True)
@@ -112,6 +107,11 @@ class Follower:
 
     submission: Record
     output: Output
+    #: Runs one of Slurm's programs.
+    answer_of: queue.AnswerOf = answer_of
+    #: How time passes, in seconds.
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
     #: What was told of the queue.
     _told: object = None
     _silent: bool = False
@@ -124,7 +124,17 @@ class Follower:
         """Return the follower of a submission that has a job."""
         return cls(submission, Output(Path(submission.folder) / record.OUTPUT))
 
-    def watch(self) -> int:
+    def follow(self, *, tail: bool) -> int:
+        """Watch the job, and do what a signal asks for; return the exit code."""
+        if tail:
+            self.output.skip()
+        say(f"Slurm job {self.submission.job_id}; all that it writes is in {self.output}.")
+        try:
+            return self._watch()
+        except WISHES as wish:
+            return self.obey(wish)
+
+    def _watch(self) -> int:
         """Return the job's exit code when it has ended."""
         while True:
             jobs = self._look()
@@ -134,7 +144,7 @@ class Follower:
                 if code == os.EX_TEMPFAIL and self._goes_on():
                     continue
                 return self._ended(code)
-            time.sleep(_TICK_S)
+            self.sleep(_TICK_S)
 
     def _goes_on(self) -> bool:
         """Follow the job that an ended one has submitted in its place, if there is one."""
@@ -165,12 +175,8 @@ class Follower:
     def _wants_to_cancel(self) -> bool:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return True
-        print(
-            f"\nCancel Slurm job {self.submission.job_id}? [Y/n: leave it running] ",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
+        question = f"\nCancel Slurm job {self.submission.job_id}? [Y/n: leave it running] "
+        print(question, end="", file=sys.stderr, flush=True)
         return not sys.stdin.readline().strip().lower().startswith("n")
 
     def _show(self) -> None:
@@ -185,28 +191,31 @@ class Follower:
 
     def _look(self) -> list[queue.QueuedJob] | None:
         """Return what the queue says now and then, None in between and while Slurm is silent."""
-        if time.monotonic() < self._next_look:
+        if self.clock() < self._next_look:
             return None
         try:
-            jobs = queue.job_of(self.submission.job_id)
-            ahead = queue.number_ahead(jobs)
+            jobs = self._jobs()
+            ahead = queue.number_ahead(jobs, self.answer_of)
         except queue.SlurmSilenceError as silence:
             if not self._silent:
                 say(f"Slurm's controller does not answer ({silence}); the job may go on, and this goes on looking.")
             self._silent = True
-            self._next_look = time.monotonic() + _SILENT_LOOK_S
+            self._next_look = self.clock() + _SILENT_LOOK_S
             return None
         if self._silent:
             say("Slurm's controller answers again.")
             self._silent = False
         running = any(job.state in queue.RUNNING for job in jobs)
         self._pause = _RUNNING_LOOK_S if running else min(_LONGEST_LOOK_S, self._pause * 1.3)
-        self._next_look = time.monotonic() + self._pause
+        self._next_look = self.clock() + self._pause
         told, line = reasons.what_to_tell(jobs, ahead)
         if line and told != self._told:
             say(line)
         self._told = told
         return jobs
+
+    def _jobs(self) -> list[queue.QueuedJob]:
+        return queue.job_of(self.submission.job_id, self.answer_of)
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -232,16 +241,16 @@ class Follower:
 
     def _end(self) -> queue.End | None:
         """Return how Slurm says that it ended, asked until that is final."""
-        give_up = time.monotonic() + _WHY_S
+        give_up = self.clock() + _WHY_S
         while True:
             try:
-                end = queue.end_of(self.submission.job_id)
+                end = queue.end_of(self.submission.job_id, self.answer_of)
             except queue.SlurmSilenceError:
                 return None
             self._show()
-            if end is None or end.state in queue.ENDED or time.monotonic() > give_up:
+            if end is None or end.state in queue.ENDED or self.clock() > give_up:
                 return end
-            time.sleep(_TICK_S)
+            self.sleep(_TICK_S)
 
     # -- cancelling --------------------------------------------------------------------------
 
@@ -257,36 +266,33 @@ class Follower:
         """End the job: in order if it runs, so that Snakemake's lock goes, then by all means."""
         job_id = self.submission.job_id
         say(f"cancelling Slurm job {job_id}.")
-        try:
-            jobs = queue.job_of(job_id)
-            if any(job.state in queue.RUNNING for job in jobs):
-                queue.order(queue.interrupt_command(job_id))
+        with contextlib.suppress(queue.SlurmSilenceError, *WISHES):
+            if any(job.state in queue.RUNNING for job in self._jobs()):
+                queue.order(queue.interrupt_command(job_id), self.answer_of)
                 self._wait_for_end(graces.ALLOCATION_S)
-        except (KeyboardInterrupt, Terminated, Left, queue.SlurmSilenceError):
-            pass
-        give_up = time.monotonic() + graces.QUEUE_S
+        give_up = self.clock() + graces.QUEUE_S
         while True:
-            with contextlib.suppress(queue.SlurmSilenceError, KeyboardInterrupt, Terminated, Left):
+            with contextlib.suppress(queue.SlurmSilenceError, *WISHES):
                 if self.submission.exit_code is None:
-                    queue.order(queue.cancel_command(job_id))
+                    queue.order(queue.cancel_command(job_id), self.answer_of)
                 if self._wait_for_end(graces.ALLOCATION_S):
                     record.remove(self.submission)
                     say(f"Slurm job {job_id} is cancelled.")
                     return
-                queue.order(queue.cancel_command(job_id))
-            if time.monotonic() > give_up:
+                queue.order(queue.cancel_command(job_id), self.answer_of)
+            if self.clock() > give_up:
                 say(f"Slurm job {job_id} may still be there: Slurm did not say that it ended. Next: scancel {job_id}")
                 return
 
     def _wait_for_end(self, seconds: float) -> bool:
         """Show its output until it has left the queue; say whether it has."""
-        give_up = time.monotonic() + seconds
-        while time.monotonic() < give_up:
+        give_up = self.clock() + seconds
+        while self.clock() < give_up:
             self._show()
-            if all(job.state in queue.ENDED for job in queue.job_of(self.submission.job_id)):
+            if all(job.state in queue.ENDED for job in self._jobs()):
                 self._show()
                 return True
-            time.sleep(_TICK_S)
+            self.sleep(_TICK_S)
         return False
 
 

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 from snakemake_executor_plugin_daskmpi.slurm.controller import answer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from snakemake_executor_plugin_daskmpi.slurm.controller import Answer
+
+    #: Runs one of Slurm's programs.
+    AnswerOf = Callable[[list[str]], Answer]
 
 #: Between fields; no name holds it.
 _SEPARATOR = "\x1f"
@@ -84,7 +87,7 @@ def _queued_job(id_: str, state: str, reason: str, start: str, partition: str, p
     return QueuedJob(id_, state, reason, "" if start in {"N/A", "NONE"} else start, partition, number, nodes)
 
 
-def job_of(job_id: str) -> list[QueuedJob]:
+def job_of(job_id: str, answer_of: AnswerOf = answer_of) -> list[QueuedJob]:
     """Return what the queue says of a job, one entry per component; nothing if it does not know it (any more).
 
     Raises
@@ -96,7 +99,7 @@ def job_of(job_id: str) -> list[QueuedJob]:
     return sorted(parse_queue(answer.out), key=lambda job: [int(n) for n in re.findall(r"\d+", job.id)])
 
 
-def number_ahead(jobs: Sequence[QueuedJob]) -> int | None:
+def number_ahead(jobs: Sequence[QueuedJob], answer_of: AnswerOf = answer_of) -> int | None:
     """Return about how many jobs of its partition stand before a pending job; None if that is not why it waits.
 
     Raises
@@ -165,7 +168,7 @@ def parse_history(text: str) -> End | None:
     return End(match[1], _exit_code(match[3]), match[2] or "") if match else None
 
 
-def end_of(job_id: str) -> End | None:
+def end_of(job_id: str, answer_of: AnswerOf = answer_of) -> End | None:
     """Return how a job ended, from slurmctld or the site's accounting; None if neither knows.
 
     Raises
@@ -208,7 +211,7 @@ def cancel_command(job_id: str) -> list[str]:
     return ["scancel", job_id]
 
 
-def order(command: list[str]) -> Answer:
+def order(command: list[str], answer_of: AnswerOf = answer_of) -> Answer:
     """Give an order; a job that has ended already is no error.
 
     Raises

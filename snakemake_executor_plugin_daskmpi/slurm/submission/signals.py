@@ -29,6 +29,8 @@ EXIT_CODES: dict[type[BaseException], int] = {
     Terminated: 128 + signal.SIGTERM,
     Left: 128 + signal.SIGHUP,
 }
+#: All that a signal asks for.
+WISHES = tuple(EXIT_CODES)
 
 
 def hold() -> None:
