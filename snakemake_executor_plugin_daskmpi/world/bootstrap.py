@@ -139,7 +139,7 @@ def _part_from_keeper(settings: Settings, seat: roles.Seat, scratch: str | None)
     child = os.fork()
     if child:
         our_end.close()
-        keeper.keep(settings, seat, child, keepers_end, scratch)
+        keeper.keep(keeper.Place(settings, seat, child, scratch), keepers_end)
     keepers_end.close()
     # A process group of its own: signals of a launcher reach it through the keeper, once each.
     os.setpgid(0, 0)

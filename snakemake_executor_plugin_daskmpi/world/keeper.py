@@ -34,6 +34,7 @@ from snakemake_executor_plugin_daskmpi.world import meeting, serve_order
 from snakemake_executor_plugin_daskmpi.world.serve_order import LOOPBACK, Order
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
 
     from mpi4py.MPI import Intracomm
@@ -91,13 +92,25 @@ class KeptComm:
             raise KeeperGoneError from None
 
 
-def keep(settings: Settings, seat: roles.Seat, child: int, connection: Connection, scratch: str | None) -> NoReturn:
-    """Be a rank to MPI for a child, and end with rank 1's exit code, or 0 on the other ranks.
+@dataclass(slots=True)
+class Place:
+    """The place that a keeper keeps, and for whom at the moment."""
 
-    Parameters
-    ----------
-    scratch
-        Folder of the child, which goes with this process: the child may be killed.
+    settings: Settings
+    seat: roles.Seat
+    #: The process that does the rank's work.
+    pid: int
+    #: Its folder, which goes with the keeper: it may be killed. None for rank 1, which needs none.
+    scratch: str | None
+
+
+def keep(
+    place: Place,
+    connection: Connection,
+    meet: Callable[[roles.Seat, Settings], Intracomm] = meeting.meet,
+    part: Callable[[], None] = meeting.part,
+) -> NoReturn:
+    """Be a rank to MPI for a child, and end with rank 1's exit code, or 0 on the other ranks.
 
     Raises
     ------
@@ -105,37 +118,37 @@ def keep(settings: Settings, seat: roles.Seat, child: int, connection: Connectio
         On the first rank only, if the ranks cannot form a world.
     """
     apart.only_ours()
-    charge = _Charge(child, scratch)
-    threading.Thread(target=_end_without, args=(os.getppid(), charge), daemon=True).start()
+    threading.Thread(target=_end_without, args=(os.getppid(), place), daemon=True).start()
     try:
-        code = _keep(settings, seat, charge, connection)
+        _pass_signals_on(place)
+        comm = meet(place.seat, place.settings)
+        # MPICH has taken SIGUSR1 for itself.
+        _pass_signals_on(place)
+        code = _keep(place, comm, part, connection)
     finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
+        if place.scratch is not None:
+            shutil.rmtree(place.scratch, ignore_errors=True)
     _leave(code)
 
 
-def _keep(settings: Settings, seat: roles.Seat, charge: _Charge, connection: Connection) -> int:
+def _keep(place: Place, comm: Intracomm, part: Callable[[], None], connection: Connection) -> int:
     """Return the exit code of this rank when its part is over."""
-    _pass_signals_on(seat, charge)
-    comm = meeting.meet(seat, settings)
-    # MPICH has taken SIGUSR1 for itself.
-    _pass_signals_on(seat, charge)
     try:
-        world = _make_calls(comm, connection)
+        world = _make_calls(comm, part, connection)
     except (EOFError, ConnectionError):
         # The child has printed why.
-        comm.Abort(_exit_code_of(charge.pid) or 1)
-    _pass_signals_on(seat, charge)
-    code = _exit_code_of(charge.pid)
-    if seat.role is roles.Role.CLIENT:
+        comm.Abort(_exit_code_of(place.pid) or 1)
+    _pass_signals_on(place)
+    code = _exit_code_of(place.pid)
+    if place.seat.role is roles.Role.CLIENT:
         _write_down(code)
-        _see_the_end(world.address, world.credentials)
+        end = threading.Thread(target=_order_to_end, args=(world.address, world.credentials), daemon=True)
+        _see_the_end(lambda: _listens(world.address), end.start)
         return code
-    n_times = settings.respawn if seat.role is roles.Role.WORKER else 0
-    while code and n_times and _listens(world.address):
-        n_times -= 1
-        code = _serve_anew(settings, seat, charge, world, n_times)
+    lives = place.settings.respawn if place.seat.role is roles.Role.WORKER else 0
+    while code and lives and _listens(world.address):
+        lives -= 1
+        code = _serve_anew(place, world, lives)
     return 0
 
 
@@ -147,27 +160,18 @@ class _Met(NamedTuple):
     address: str
 
 
-@dataclass(slots=True)
-class _Charge:
-    """Whom this keeper keeps the place for at the moment."""
-
-    pid: int
-    #: Its folder; None for rank 1, which needs none.
-    scratch: str | None
-
-
-def _pass_signals_on(seat: roles.Seat, charge: _Charge) -> None:
+def _pass_signals_on(place: Place) -> None:
     """Give the child what mpiexec sends to this process alone; Slurm's signals reach all processes of a step."""
 
     def pass_on(number: int, _: object) -> None:
-        if seat.said_by != "srun":
-            processes.send(charge.pid, number)
+        if place.seat.said_by != "srun":
+            processes.send(place.pid, number)
 
     for number in _STEERING:
         signal.signal(number, pass_on)
 
 
-def _end_without(launcher: int, charge: _Charge) -> None:
+def _end_without(launcher: int, place: Place, sleep: Callable[[float], None] = time.sleep) -> None:
     """End this rank when the process that started it is gone.
 
     A launcher that is killed takes its ranks along, but not if only the part of it that sits on this node is: then the
@@ -175,23 +179,21 @@ def _end_without(launcher: int, charge: _Charge) -> None:
     with the end of the thread that has started us.
     """
     while os.getppid() == launcher:
-        time.sleep(_LOOK_UP_S)
-    processes.send(charge.pid, signal.SIGKILL)
-    if charge.scratch is not None:
-        shutil.rmtree(charge.scratch, ignore_errors=True)
+        sleep(_LOOK_UP_S)
+    processes.send(place.pid, signal.SIGKILL)
+    if place.scratch is not None:
+        shutil.rmtree(place.scratch, ignore_errors=True)
     os._exit(128 + signal.SIGKILL)
 
 
-def _make_calls(comm: Intracomm, connection: Connection) -> _Met:
-    """Make the child's calls of MPI up to its barrier, finalise MPI, and return what was said.
+def _make_calls(comm: Intracomm, part: Callable[[], None], connection: Connection) -> _Met:
+    """Make the child's calls of MPI up to its barrier, part, and return what was said.
 
     Raises
     ------
     EOFError
         If the child ends before.
     """
-    from mpi4py import MPI
-
     answers, name = [], ""
     while name != "Barrier":
         name, arguments = connection.recv()
@@ -201,7 +203,7 @@ def _make_calls(comm: Intracomm, connection: Connection) -> _Met:
             time.sleep(_LOOK_S)
         answers.append(getattr(comm, name)(*arguments))
         if name == "Barrier":
-            MPI.Finalize()
+            part()
         connection.send(answers[-1])
     return _Met(*answers[:3])
 
@@ -213,24 +215,26 @@ def _exit_code_of(child: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _serve_anew(settings: Settings, seat: roles.Seat, charge: _Charge, world: _Met, lives_left: int) -> int:
+def _serve_anew(place: Place, world: _Met, lives_left: int) -> int:
     """Start a worker in place of one that was lost, as a program of its own, and return its exit code when it ends.
 
     This process has held MPI, so it must not fork one.
     """
-    share = limits.share_of(seat.rank, world.hosts)
+    share = limits.share_of(place.seat.rank, world.hosts)
     told = Order(
-        rank=seat.rank,
-        scratch=charge.scratch or tempfile.gettempdir(),
+        rank=place.seat.rank,
+        scratch=place.scratch or tempfile.gettempdir(),
         host=LOOPBACK if len(set(world.hosts)) == 1 else None,
         address=world.address,
         share=(share.index, share.of, share.others),
         lives_left=lives_left,
-        settings=dataclasses.asdict(settings),
+        settings=dataclasses.asdict(place.settings),
     )
-    process = serve_order.start(told, world.credentials, os.environ)
-    charge.pid = process.pid
-    return process.wait()
+    # Closing its pipes is an error if it has died before it read what it was told.
+    with suppress(BrokenPipeError), serve_order.start(told, world.credentials, os.environ) as process:
+        place.pid = process.pid
+        process.wait()
+    return process.returncode
 
 
 def _write_down(code: int) -> None:
@@ -240,21 +244,26 @@ def _write_down(code: int) -> None:
             whole_file.write(Path(file), f"{code}\n")
 
 
-def _see_the_end(address: str, credentials: security.Credentials | None) -> None:
-    """Return when the scheduler, and so the world, has ended; tell it to if it does not by itself.
+def _see_the_end(
+    is_there: Callable[[], bool],
+    tell: Callable[[], None],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Return when the scheduler, and so the world, has ended; tell it to, once, if it does not by itself.
 
     Some launchers kill all other ranks when one has ended with an error, and these have something to clean up.
     """
-    began, told = time.monotonic(), False
-    time.sleep(0.05)
-    while _listens(address):
-        waited = time.monotonic() - began
+    began, told = clock(), False
+    sleep(0.05)
+    while is_there():
+        waited = clock() - began
         if waited > graces.BY_ITSELF_S + graces.WORLD_S:
             return
         if waited > graces.BY_ITSELF_S and not told:
             told = True
-            threading.Thread(target=_order_to_end, args=(address, credentials), daemon=True).start()
-        time.sleep(min(0.5, 0.01 + waited / 4))
+            tell()
+        sleep(min(0.5, 0.01 + waited / 4))
 
 
 def _listens(address: str) -> bool:

@@ -52,6 +52,13 @@ def meet(seat: Seat, settings: Settings) -> Intracomm:
         return _met(seat, settings)
 
 
+def part() -> None:
+    """Finalise MPI, which a world that has met needs no more."""
+    from mpi4py import MPI
+
+    MPI.Finalize()
+
+
 def _met(seat: Seat, settings: Settings) -> Intracomm:
     try:
         import mpi4py
