@@ -194,7 +194,7 @@ class Follower:
         if self.clock() < self._next_look:
             return None
         try:
-            jobs = self._jobs()
+            jobs = queue.job_of(self.submission.job_id, self.answer_of)
             ahead = queue.number_ahead(jobs, self.answer_of)
         except queue.SlurmSilenceError as silence:
             if not self._silent:
@@ -214,9 +214,6 @@ class Follower:
         self._told = told
         return jobs
 
-    def _jobs(self) -> list[queue.QueuedJob]:
-        return queue.job_of(self.submission.job_id, self.answer_of)
-
     # -- the end -----------------------------------------------------------------------------
 
     def _ended(self, code: int | None) -> int:
@@ -227,17 +224,16 @@ class Follower:
         code = self.submission.exit_code if code is None else code
         self._show()
         record.remove(self.submission)
-        if code is None and end is None:
-            print(reasons.vanished_message(job_id, str(self.output)), file=sys.stderr)
-            return 1
         if end is not None and end.state in queue.ENDED - {"COMPLETED", "FAILED"}:
             print(reasons.end_message(job_id, end.state, by=end.by, output=str(self.output)), file=sys.stderr)
             return code or end.code or 1
-        if code is None and end is not None:
-            code = end.code
+        code = end.code if code is None and end is not None else code
+        if code is None:
+            print(reasons.vanished_message(job_id, str(self.output)), file=sys.stderr)
+            return 1
         if code:
             say(f"Slurm job {job_id} ended with exit code {code}; all that it wrote is in {self.output}.")
-        return code or 0
+        return code
 
     def _end(self) -> queue.End | None:
         """Return how Slurm says that it ended, asked until that is final."""
@@ -255,8 +251,9 @@ class Follower:
     # -- cancelling --------------------------------------------------------------------------
 
     def _cancel(self) -> None:
-        """End the job, and one that it has submitted in its place meanwhile."""
-        next_job.stop_chain(self.submission)
+        """End the job, and one that it has submitted in its place meanwhile. Another Ctrl-C hastens that."""
+        with contextlib.suppress(*WISHES):
+            next_job.stop_chain(self.submission)
         self._cancel_one()
         while (successor := next_job.successor_of(self.submission)) is not None:
             self.submission = successor
@@ -265,14 +262,15 @@ class Follower:
     def _cancel_one(self) -> None:
         """End the job: in order if it runs, so that Snakemake's lock goes, then by all means."""
         job_id = self.submission.job_id
-        say(f"cancelling Slurm job {job_id}.")
         with contextlib.suppress(queue.SlurmSilenceError, *WISHES):
-            if any(job.state in queue.RUNNING for job in self._jobs()):
+            say(f"cancelling Slurm job {job_id}.")
+            if any(job.state in queue.RUNNING for job in queue.job_of(job_id, self.answer_of)):
                 queue.order(queue.interrupt_command(job_id), self.answer_of)
                 self._wait_for_end(graces.ALLOCATION_S)
         give_up = self.clock() + graces.QUEUE_S
         while True:
             with contextlib.suppress(queue.SlurmSilenceError, *WISHES):
+                self.sleep(_TICK_S)  # Slurm's programs may fail at once
                 if self.submission.exit_code is None:
                     queue.order(queue.cancel_command(job_id), self.answer_of)
                 if self._wait_for_end(graces.ALLOCATION_S):
@@ -289,7 +287,7 @@ class Follower:
         give_up = self.clock() + seconds
         while self.clock() < give_up:
             self._show()
-            if all(job.state in queue.ENDED for job in self._jobs()):
+            if all(job.state in queue.ENDED for job in queue.job_of(self.submission.job_id, self.answer_of)):
                 self._show()
                 return True
             self.sleep(_TICK_S)

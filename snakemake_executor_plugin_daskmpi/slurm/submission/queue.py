@@ -58,8 +58,12 @@ class QueuedJob:
         return self.id.partition("+")[0]
 
 
+#: What squeue says of a job that it does not know (any more). Any other refusal says nothing of the job.
+_UNKNOWN = "Invalid job id"
+
+
 class SlurmSilenceError(Exception):
-    """Slurmctld did not answer. Caught where asking again is possible; its text is what was seen."""
+    """Slurmctld did not tell. Caught where asking again is possible; its text is what was seen."""
 
 
 def job_command(job_id: str) -> list[str]:
@@ -93,9 +97,11 @@ def job_of(job_id: str, answer_of: AnswerOf = answer_of) -> list[QueuedJob]:
     Raises
     ------
     SlurmSilenceError
-        If slurmctld does not answer.
+        If slurmctld does not answer, or squeue is refused an answer: that is no end of the job.
     """
     answer = _heard(answer_of(job_command(job_id)))
+    if answer.code != 0 and _UNKNOWN not in answer.err:
+        raise SlurmSilenceError(answer.words)
     return sorted(parse_queue(answer.out), key=lambda job: [int(n) for n in re.findall(r"\d+", job.id)])
 
 
@@ -131,7 +137,7 @@ class End:
     """How a job ended, as Slurm says."""
 
     state: str
-    #: Exit code of the batch script; None if Slurm does not know.
+    #: Exit code of the batch script; None if Slurm does not know, or it has not ended.
     code: int | None = None
     #: Who cancelled it; "" if nobody did or Slurm does not tell.
     by: str = ""
@@ -155,7 +161,7 @@ def parse_end(text: str) -> End | None:
     """
     state = re.search(r"\bJobState=(\w+)", text)
     code = re.search(r"\bExitCode=(\d+:\d+)", text)
-    return End(state[1], _exit_code(code[1]) if code else None) if state else None
+    return End(state[1], _exit_code(state[1], code[1]) if code else None) if state else None
 
 
 def parse_history(text: str) -> End | None:
@@ -165,7 +171,7 @@ def parse_history(text: str) -> End | None:
     End(state='CANCELLED', code=0, by='1000')
     """
     match = re.match(r"([A-Z_]+)\S*(?: by (\S+))?\|(\d+:\d+)", text)
-    return End(match[1], _exit_code(match[3]), match[2] or "") if match else None
+    return End(match[1], _exit_code(match[1], match[3]), match[2] or "") if match else None
 
 
 def end_of(job_id: str, answer_of: AnswerOf = answer_of) -> End | None:
@@ -192,8 +198,10 @@ def _user_name(by: str) -> str:
     return by
 
 
-def _exit_code(text: str) -> int:
-    """Return Slurm's ``code:signal`` as a shell's exit code."""
+def _exit_code(state: str, text: str) -> int | None:
+    """Return Slurm's ``code:signal`` as a shell's exit code; None in a state in which it stands for none yet."""
+    if state not in ENDED | {"COMPLETING"}:
+        return None
     code, signal = (int(part) for part in text.split(":"))
     return 128 + signal if signal else code
 
@@ -272,7 +280,9 @@ def find_submitted(stamp: str) -> str:
     Raises
     ------
     SlurmSilenceError
-        If slurmctld does not answer.
+        If slurmctld does not answer, or squeue is refused an answer.
     """
     answer = _heard(answer_of(own_scripts_command()))
-    return parse_script_job(answer.out, stamp) if answer.code == 0 else ""
+    if answer.code != 0:
+        raise SlurmSilenceError(answer.words)
+    return parse_script_job(answer.out, stamp)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 INTERRUPT, CANCEL = ["scancel", "--signal=INT", "7"], ["scancel", "7"]
 AWAY = "slurm_load_jobs error: Unable to contact slurm controller"
+REFUSED = "slurm_load_jobs error: Protocol authentication error"
 #: Seconds that one of Slurm's programs takes to find that the controller does not answer.
 SILENCE_S = 10.0
 #: Seconds after which a test has waited for too long.
@@ -49,6 +50,8 @@ class Site:
         self.ended_as = ""
         self.history = ""
         self.is_silent = False
+        #: What all of Slurm's programs say in place of an answer, at once.
+        self.refusal = ""
         #: What comes of an order, and after how many seconds.
         self.consequences: list[tuple[list[str], float, tuple[Callable[[], Any], ...]]] = []
         #: What happens while Slurm is asked how the job ended.
@@ -137,7 +140,9 @@ class Site:
             return Answer(tuple(command), 1, "", AWAY)
         if program == "scancel":
             self.orders.append(command)
-            assert len(self.orders) < 100, "it orders for ever"
+        if self.refusal:
+            return Answer(tuple(command), 1, "", self.refusal)
+        if program == "scancel":
             for after_s, events in (later for order, *later in self.consequences if order == command):
                 self.at(self.now + after_s, *events)
             return Answer(tuple(command), 0, "", "")
@@ -295,6 +300,24 @@ def test_a_job_ends_by_its_exit_code_although_slurm_is_silent(site):
         "an error",
         f"daskmpi: Slurm job 7 ended with exit code 3; all that it wrote is in {path}.",
     ]
+
+
+def test_a_refusal_is_no_end_of_a_job(site):
+    site.runs()
+    site.at(20, lambda: setattr(site, "refusal", REFUSED))
+    site.at(60, lambda: setattr(site, "refusal", ""))
+    site.at(80, site.exits(0))
+    assert site.follow() == 0
+    assert f"does not answer ({REFUSED})" in site.told()[1]
+    assert site.now >= 80
+
+
+def test_a_job_that_only_the_accounting_knows_and_as_running_is_no_success(site):
+    site.runs()
+    site.history = "RUNNING|0:0"
+    site.at(20, lambda: setattr(site, "queued", ""))
+    assert site.follow() == 1
+    assert site.told()[1] == "Slurm job 7 is gone, and nobody knows how it ended."
 
 
 # -- the end -------------------------------------------------------------------------------------------
@@ -480,6 +503,26 @@ def test_one_that_does_not_go_is_given_up_with_a_next_step(site):
     assert site.told()[-1].endswith("may still be there: Slurm did not say that it ended. Next: scancel 7")
     assert site.is_on_record
     assert site.now >= 20 + graces.QUEUE_S
+
+
+@pytest.mark.parametrize("refusal", [REFUSED, AWAY])
+def test_one_of_which_nothing_is_heard_is_not_said_to_be_cancelled(site, refusal):
+    site.at(20, lambda: setattr(site, "refusal", refusal), sends(KeyboardInterrupt))
+    assert site.follow() == 130
+    assert site.told()[-1].endswith("may still be there: Slurm did not say that it ended. Next: scancel 7")
+    assert site.is_on_record
+    assert len(site.orders) < 10 * graces.QUEUE_S, "Slurm is given time"
+
+
+def test_a_further_ctrl_c_at_any_time_leaves_no_job_running(site, monkeypatch):
+    def interrupted(_folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(next_job, "stop_chain", interrupted)
+    site.at(20, sends(KeyboardInterrupt))
+    site.comes_of(CANCEL, site.ends("CANCELLED"), after_s=1)
+    assert site.follow() == 130
+    assert site.orders == [CANCEL]
 
 
 def test_a_silent_controller_is_told_to_cancel_until_it_answers(site):
