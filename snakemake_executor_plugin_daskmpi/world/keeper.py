@@ -98,10 +98,24 @@ class Place:
 
     settings: Settings
     seat: roles.Seat
-    #: The process that does the rank's work.
+    #: The process that does the rank's work; 0 while there is none.
     pid: int
     #: Its folder, which goes with the keeper: it may be killed. None for rank 1, which needs none.
     scratch: str | None
+
+    def send(self, number: int) -> None:
+        """Send a signal to whoever does the work."""
+        if self.pid:
+            processes.send(self.pid, number)
+
+    def wait(self) -> int:
+        """Wait for the end of whoever does the work, and return its exit code as a shell has it."""
+        pid = self.pid
+        # Its number is another process's as soon as its exit code is taken.
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        self.pid = 0
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return code if code >= 0 else 128 - code
 
 
 def keep(
@@ -137,9 +151,9 @@ def _keep(place: Place, comm: Intracomm, part: Callable[[], None], connection: C
         world = _make_calls(comm, part, connection)
     except (EOFError, ConnectionError):
         # The child has printed why.
-        comm.Abort(_exit_code_of(place.pid) or 1)
+        comm.Abort(place.wait() or 1)
     _pass_signals_on(place)
-    code = _exit_code_of(place.pid)
+    code = place.wait()
     if place.seat.role is roles.Role.CLIENT:
         _write_down(code)
         end = threading.Thread(target=_order_to_end, args=(world.address, world.credentials), daemon=True)
@@ -165,7 +179,7 @@ def _pass_signals_on(place: Place) -> None:
 
     def pass_on(number: int, _: object) -> None:
         if place.seat.said_by != "srun":
-            processes.send(place.pid, number)
+            place.send(number)
 
     for number in _STEERING:
         signal.signal(number, pass_on)
@@ -180,7 +194,7 @@ def _end_without(launcher: int, place: Place, sleep: Callable[[float], None] = t
     """
     while os.getppid() == launcher:
         sleep(_LOOK_UP_S)
-    processes.send(place.pid, signal.SIGKILL)
+    place.send(signal.SIGKILL)
     if place.scratch is not None:
         shutil.rmtree(place.scratch, ignore_errors=True)
     os._exit(128 + signal.SIGKILL)
@@ -208,13 +222,6 @@ def _make_calls(comm: Intracomm, part: Callable[[], None], connection: Connectio
     return _Met(*answers[:3])
 
 
-def _exit_code_of(child: int) -> int:
-    """Wait for the end of a child and return its exit code as a shell has it."""
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
-
-
 def _serve_anew(place: Place, world: _Met, lives_left: int) -> int:
     """Start a worker in place of one that was lost, as a program of its own, and return its exit code when it ends.
 
@@ -233,7 +240,7 @@ def _serve_anew(place: Place, world: _Met, lives_left: int) -> int:
     # Closing its pipes is an error if it has died before it read what it was told.
     with suppress(BrokenPipeError), serve_order.start(told, world.credentials, os.environ) as process:
         place.pid = process.pid
-        process.wait()
+        process.returncode = place.wait()
     return process.returncode
 
 

@@ -425,3 +425,18 @@ def test_a_rank_ends_with_its_child_and_its_folder_when_its_launcher_does(tmp_pa
         assert pipe.read() == "looked\n"
     assert code_of(launcher) == -signal.SIGKILL
     assert not scratch.exists()
+
+
+def test_once_a_child_has_ended_a_signal_reaches_nobody(tmp_path):
+    came = []
+    previous = signal.signal(signal.SIGUSR1, lambda number, _: came.append(number))
+    try:
+        place, connection = Rank(tmp_path).parted(lambda _comm: 7)
+        with connection:
+            assert place.wait() == 7
+            # Its number may be another process's by now, and 0 is the whole process group.
+            assert place.pid == 0
+            place.send(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    assert came == []
