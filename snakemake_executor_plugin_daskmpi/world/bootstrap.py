@@ -27,13 +27,13 @@ from snakemake_executor_plugin_daskmpi.errors import WorldError
 from snakemake_executor_plugin_daskmpi.rank import dask_config, job_environment, processes, rank_log, roles, security
 from snakemake_executor_plugin_daskmpi.worker import forkserver, limits, rpc, runner
 from snakemake_executor_plugin_daskmpi.world import keeper, meeting
+from snakemake_executor_plugin_daskmpi.world.kept_comm import KeeperGoneError, KeptComm
 from snakemake_executor_plugin_daskmpi.world.link import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
-    from snakemake_executor_plugin_daskmpi.world.keeper import KeptComm
 
 _log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def _part_from_keeper(settings: Settings, seat: roles.Seat, scratch: str | None)
     processes.end_with_parent(signal.SIGTERM if seat.role is roles.Role.CLIENT else signal.SIGHUP)
     if os.getppid() != parent:
         os._exit(1)
-    return keeper.KeptComm(seat, our_end)
+    return KeptComm(seat, our_end)
 
 
 def _client(seat: roles.Seat, comm: KeptComm) -> MpiWorld:
@@ -163,7 +163,7 @@ def _client(seat: roles.Seat, comm: KeptComm) -> MpiWorld:
         hosts = comm.allgather(socket.gethostname())
         security.apply(comm.bcast(None))
         dask_mpi.initialize(exit=False, comm=comm)
-    except keeper.KeeperGoneError:
+    except KeeperGoneError:
         os._exit(1)
     n_workers, n_hosts = seat.size - 2, len(set(hosts))
     workers = f"{n_workers} worker{'s' * (n_workers > 1)}"
@@ -193,7 +193,7 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
             offer = limits.offer_of(settings, os.environ, limits.share_of(seat.rank, hosts))
             worker = runner.Runner(f"rank {seat.rank}", offer, forked[1], forked[0], settings.respawn)
             code = _work(comm, hosts, worker, scratch)
-    except keeper.KeeperGoneError:
+    except KeeperGoneError:
         pass
     except BaseException as error:  # noqa: BLE001 - the end of this rank, whatever it is
         _log.critical("rank %d ends", seat.rank, exc_info=True)

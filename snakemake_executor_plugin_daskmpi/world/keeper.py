@@ -24,7 +24,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from snakemake_executor_plugin_daskmpi import apart
@@ -48,48 +48,6 @@ _LOOK_UP_S = 0.5
 
 #: What a launcher or a user sends to end or to steer a run.
 _STEERING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
-
-
-class KeeperGoneError(Exception):
-    """The world did not form; the first rank says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptComm:
-    """MPI's communicator for the child, which must not hold MPI: its keeper makes the calls.
-
-    Each call raises a KeeperGoneError if the keeper has gone.
-    """
-
-    seat: roles.Seat
-    connection: Connection
-
-    def Get_rank(self) -> int:  # noqa: N802 - as mpi4py has it, for dask-mpi
-        """Return the rank."""
-        return self.seat.rank
-
-    def Get_size(self) -> int:  # noqa: N802
-        """Return the number of ranks."""
-        return self.seat.size
-
-    def allgather(self, item: Any) -> list[Any]:
-        """Return what all ranks gave, by rank."""
-        return list(self._call("allgather", item))
-
-    def bcast(self, item: Any, root: int = 0) -> Any:
-        """Return what one rank gave."""
-        return self._call("bcast", item, root)
-
-    def Barrier(self) -> None:  # noqa: N802
-        """Wait for all ranks. The last call: after it, there is no MPI any more."""
-        self._call("Barrier")
-
-    def _call(self, name: str, *arguments: Any) -> Any:
-        try:
-            self.connection.send((name, arguments))
-            return self.connection.recv()
-        except (EOFError, ConnectionError):
-            raise KeeperGoneError from None
 
 
 @dataclass(slots=True)

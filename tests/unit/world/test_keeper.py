@@ -19,7 +19,8 @@ from snakemake_executor_plugin_daskmpi.rank import graces
 from snakemake_executor_plugin_daskmpi.rank.roles import EXIT_CODE_FILE, Seat
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.world import keeper
-from snakemake_executor_plugin_daskmpi.world.keeper import KeeperGoneError, KeptComm, Place
+from snakemake_executor_plugin_daskmpi.world.keeper import Place
+from snakemake_executor_plugin_daskmpi.world.kept_comm import KeeperGoneError, KeptComm
 from snakemake_executor_plugin_daskmpi.world.serve_order import LOOPBACK, Order
 
 if TYPE_CHECKING:
