@@ -26,22 +26,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-#: Files whose many tests share nothing.
-SPREAD = ("test_corpus.py", "test_faults.py", "test_differential.py")
-
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is for the night, and keep the tests of Slurm on one of several processes: they share one."""
+    """Leave out what is for the night."""
     later = [] if NIGHT else [item for item in items if item.get_closest_marker("nightly")]
     if later:
         config.hook.pytest_deselected(items=later)
         items[:] = [item for item in items if not item.get_closest_marker("nightly")]
-    for item in items:
-        if item.path.parent.name == "slurm":
-            item.add_marker(pytest.mark.xdist_group("slurm"))
-        elif item.path.name not in SPREAD:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture
