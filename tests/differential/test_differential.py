@@ -8,6 +8,7 @@ import pytest
 
 from compare import DIFFERENCES, compare
 from generator import FOLDERS, Plan, plan_of
+from required import at_night
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ def plans() -> list[Plan]:
     return [plan_of(seed, quick=True) for seed in SEEDS]
 
 
-@pytest.mark.parametrize("plan", plans(), ids=lambda plan: str(plan.seed))
+@pytest.mark.parametrize("plan", [*plans()[:4], *at_night(plans()[4:])], ids=lambda plan: str(plan.seed))
 def test_a_workflow_ends_as_under_the_local_executor(plan: Plan, tmp_path: Path):
     found, _ = compare(plan, tmp_path, "local")
     assert found == [], f"of {plan}"

@@ -31,9 +31,8 @@ BY_DAY = {
     ("local", "interrupt-twice"),
     ("local", "hog"),
     ("local", "full-outputs"),
-    ("local", "lost-packets"),
+    ("local", "cut-network"),
     ("local", "clock-jump"),
-    ("mpich", "kill-worker"),
 }
 DAY = [fault for fault in (*LOCAL, *IN_MPI) if (fault.launcher, fault.name) in BY_DAY]
 assert len(DAY) == len(BY_DAY), "each is a kind of fault"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from required import at_night
+
 if TYPE_CHECKING:
     from harness import Workflow
 
@@ -42,7 +44,11 @@ SCRIPT = """
 
 
 @pytest.mark.parametrize(
-    "settings", ["", ", executor_settings=__import__('snakemake_executor_plugin_daskmpi').ExecutorSettings(workers=2)"]
+    "settings",
+    [
+        ", executor_settings=__import__('snakemake_executor_plugin_daskmpi').ExecutorSettings(workers=2)",
+        *at_night([""]),
+    ],
 )
 def test_a_script_runs_a_workflow_and_goes_on(workflow: Workflow, settings: str):
     workflow.write("Snakefile", SNAKEFILE)

@@ -63,6 +63,7 @@ class OnS3(Daskmpi, TestWorkflowsMinioPlayStorageBase):
         return self.url
 
 
+@pytest.mark.nightly
 class TestOnS3(OnS3):
     __test__ = True
 

@@ -115,6 +115,7 @@ def test_the_oldest_version_runs_warm(workflow: Workflow, oldest_snakemake: Path
     assert "is spawned" not in run.text
 
 
+@pytest.mark.nightly
 def test_the_installed_version_runs_warm(workflow: Workflow):
     run = start(workflow, workflow.folder)
     assert "is spawned" not in run.text

@@ -166,6 +166,7 @@ def test_a_users_configuration_has_no_part_in_the_world(workflow: Workflow, laun
     assert "lost" not in run.text
 
 
+@pytest.mark.nightly
 def test_a_configuration_in_the_home_directory_has_no_part_in_the_world(workflow: Workflow):
     workflow.write("Snakefile", LONG_JOBS)
     workflow.write("home/.config/dask/distributed.yaml", "distributed: {worker: {lifetime: {duration: 3s}}}\n")
@@ -176,7 +177,7 @@ def test_a_configuration_in_the_home_directory_has_no_part_in_the_world(workflow
 @pytest.mark.parametrize(
     "first",
     [
-        pytest.param("", id="later"),
+        pytest.param("", id="later", marks=pytest.mark.nightly),
         pytest.param("import dask; dask.config.set({{'mine': 1, 'distributed.client.heartbeat': '7s'}})", id="at once"),
     ],
 )

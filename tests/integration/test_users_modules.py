@@ -157,6 +157,7 @@ def test_a_module_that_snakemake_has_itself_is_not_the_users(workflow: Workflow,
     assert "the user's" not in str(told(workflow)), run.text
 
 
+@pytest.mark.nightly
 def test_a_snakefile_gets_its_own_module_in_an_mpi_world(workflow: Workflow):
     compare(workflow, "distributed", IMPORTING, "mpich")
 
@@ -191,6 +192,7 @@ def test_a_folder_in_pythonpath_is_none_of_the_worlds_if_one_stands_in_it(workfl
     run.ends_with(0)
 
 
+@pytest.mark.nightly
 def test_a_module_in_the_folder_of_an_included_snakefile(workflow: Workflow):
     workflow.write("rules/dask.py", 'WHOSE = "the user\'s"\n')
     workflow.write("rules/rules.smk", 'import dask\nopen("parsed.txt", "w").write(dask.WHOSE)\n')
