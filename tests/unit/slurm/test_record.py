@@ -17,10 +17,13 @@ HOSTILE = "a 'b' \"c\"\nd"
 
 @pytest.fixture
 def squeue(tmp_path, monkeypatch):
-    """Have squeue print what stands in a file."""
+    """Have squeue print what stands in a file; where that is empty, it knows no such job."""
     path = tmp_path / "bin" / "squeue"
     path.parent.mkdir()
-    path.write_text(f'#!/bin/sh\nprintf "$(cat {tmp_path}/said)"; [ -s {tmp_path}/said ] || exit 1\n')
+    refusal = "slurm_load_jobs error: Invalid job id specified"
+    path.write_text(
+        f'#!/bin/sh\nprintf "$(cat {tmp_path}/said)"; [ -s {tmp_path}/said ] || {{ echo {refusal} >&2; exit 1; }}\n'
+    )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(path.parent), prepend=":")
     return tmp_path / "said"
@@ -90,6 +93,17 @@ def test_the_record_of_a_job_that_has_ended_is_forgotten(tmp_path, squeue, said)
     record.claim(dataclasses.replace(made(tmp_path), job_id="7"))
     record.refuse_second(tmp_path)
     assert record.read(tmp_path) is None
+
+
+def test_a_job_of_which_squeue_is_refused_an_answer_is_not_forgotten(tmp_path, squeue):
+    squeue.write_text("")
+    program = tmp_path / "bin" / "squeue"
+    program.write_text(program.read_text().replace("Invalid job id specified", "Protocol authentication error"))
+    record.claim(dataclasses.replace(made(tmp_path), job_id="7"))
+    with pytest.raises(LaunchError, match="Slurm does not tell whether job 7") as caught:
+        record.refuse_second(tmp_path, patience_s=0)
+    assert "Protocol authentication error" in str(caught.value)
+    assert record.read(tmp_path) is not None
 
 
 def test_a_job_whose_script_has_ended_is_not_waited_for(tmp_path, squeue):
