@@ -34,3 +34,8 @@ def at_night(values: Iterable[Any]) -> list[Any]:
 
     several = [value if isinstance(value, tuple) else (value,) for value in values]
     return [pytest.param(*value, marks=pytest.mark.nightly) for value in several]
+
+
+def examples(number: int) -> int:
+    """Return how many examples of a property are tried: by day a fifth, the same ones each time."""
+    return number if NIGHT else number // 5

@@ -60,3 +60,16 @@ def test_it_starts_no_process(after_import):
 
 def test_it_opens_no_file(after_import):
     assert after_import["descriptors"] == []
+
+
+def test_the_program_imports_nothing_slow_and_is_there_as_a_module_too():
+    program = (
+        "import json, sys, snakemake_executor_plugin_daskmpi.cli as cli;"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    ran = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    slow = {"distributed", "dask", "dask_mpi", "mpi4py", "snakemake", "cloudpickle", "psutil", "packaging"}
+    assert slow & set(json.loads(ran.stdout)) == set()
+    module = [sys.executable, "-P", "-m", "snakemake_executor_plugin_daskmpi", "--version"]
+    ran = subprocess.run(module, capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.startswith("snakemake-daskmpi ")

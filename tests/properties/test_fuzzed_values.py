@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from offers import fits
+from required import examples
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.placement.placement import Placement
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources, shrunk
@@ -60,7 +61,7 @@ def refused(fn: Callable[[], object]) -> bool:
 
 
 @given(st.fixed_dictionaries({}, optional={field.name: value_of(field) for field in dataclasses.fields(Settings)}))
-@settings(max_examples=50, **SETTINGS)
+@settings(max_examples=examples(50), **SETTINGS)
 def test_settings_are_right_or_refused_in_three_parts(values):
     if refused(lambda: Settings(**values).check()):
         return
@@ -70,7 +71,7 @@ def test_settings_are_right_or_refused_in_three_parts(values):
 
 @given(TEXTS)
 @example("99999999999999999999-1")
-@settings(max_examples=100, **SETTINGS)
+@settings(max_examples=examples(100), **SETTINGS)
 def test_a_walltime_is_one_or_refused(text):
     assert refused(lambda: parse_walltime(text)) or parse_walltime(text) > 0
 
@@ -78,7 +79,7 @@ def test_a_walltime_is_one_or_refused(text):
 @given(RESOURCES)
 @example({"mem_mb": float("nan")})
 @example({"tasks": float("inf"), "_cores": float("inf")})
-@settings(max_examples=200, **SETTINGS)
+@settings(max_examples=examples(200), **SETTINGS)
 def test_a_job_asks_for_nothing_less_than_nothing(resources):
     request = JobResources.of(resources)
     amounts = (request.cores, request.mem_mb, request.disk_mb, request.gpus, request.runtime_min or 0)
@@ -87,7 +88,7 @@ def test_a_job_asks_for_nothing_less_than_nothing(resources):
 
 
 @given(RESOURCES, st.lists(OFFERS, max_size=3))
-@settings(max_examples=200, **SETTINGS)
+@settings(max_examples=examples(200), **SETTINGS)
 def test_a_job_is_placed_or_refused_in_three_parts(resources, offers):
     placement = Placement()
     for n, offer in enumerate(offers):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from offers import fits
+from required import examples
 from snakemake_executor_plugin_daskmpi.placement.placement import Placement
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
@@ -217,7 +218,7 @@ class AnyEvents(RuleBasedStateMachine):
 
 
 AnyEvents.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow], **SETTINGS
+    max_examples=examples(60), stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow], **SETTINGS
 )
 TestAnyEvents = AnyEvents.TestCase
 
@@ -228,7 +229,7 @@ TestAnyEvents = AnyEvents.TestCase
     stream=st.lists(REQUESTS, min_size=1, max_size=5),
     patience=st.integers(1, 12),
 )
-@settings(max_examples=200, **SETTINGS)
+@settings(max_examples=examples(200), **SETTINGS)
 def test_no_job_starves_behind_an_endless_stream_of_lower_rank(offers, wanted, stream, patience):
     placement = Placement(patience=patience)
     for n, offer in enumerate(offers):
@@ -255,7 +256,7 @@ def test_no_job_starves_behind_an_endless_stream_of_lower_rank(offers, wanted, s
     requests=st.lists(SINGLE, min_size=1, max_size=20),
     data=st.data(),
 )
-@settings(max_examples=60, **SETTINGS)
+@settings(max_examples=examples(60), **SETTINGS)
 def test_without_reservations_nothing_waits_that_fits(offers, requests, data):
     placement = Placement(patience=10**9)
     workers = {f"worker{n}": offer for n, offer in enumerate(offers)}

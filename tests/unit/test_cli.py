@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 
 import pytest
@@ -91,14 +89,9 @@ def test_settings_of_the_doctor_are_checked_as_those_of_a_run(capsys):
     assert "Next: --daskmpi-workers 1 or more" in capsys.readouterr().err
 
 
-def test_the_program_imports_nothing_slow_and_is_there_as_a_module_too():
-    program = (
-        "import json, sys, snakemake_executor_plugin_daskmpi.cli as cli;"
-        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
-    )
-    ran = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    slow = {"distributed", "dask", "dask_mpi", "mpi4py", "snakemake", "cloudpickle", "psutil", "packaging"}
-    assert slow & set(json.loads(ran.stdout)) == set()
-    module = [sys.executable, "-P", "-m", "snakemake_executor_plugin_daskmpi", "--version"]
-    ran = subprocess.run(module, capture_output=True, text=True, check=True, timeout=60)
-    assert ran.stdout.startswith("snakemake-daskmpi ")
+def test_a_plan_is_made_for_a_run_that_takes_the_lock_and_does_not_repeat_what_is_incomplete():
+    command = cli.planned_command(["-n", "-k", "--", "all"])
+    assert command[1:] == [
+        *("-m", "snakemake", "-k", "--executor", "daskmpi", "--daskmpi-launcher", "sbatch"),
+        *("--jobs", "unlimited", "--", "all"),
+    ]

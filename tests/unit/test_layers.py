@@ -104,22 +104,41 @@ def folder_of(module: str) -> str:
     return module.partition(".")[0]
 
 
+@functools.cache
 def source_of(module: str) -> str:
     return FOLDER.joinpath(*module.split(".")).with_suffix(".py").read_text()
 
 
-def imports_of(source: str, names: set[str]) -> Iterator[Import]:
-    """Yield what a source imports; of the package itself, the module without the package's name."""
-    tree = parsed(source)
-    late = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)]
-    late += [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
-    deferred = {id(child) for node in late for child in ast.walk(node)}
-    for node in ast.walk(tree):
-        for full in _imported(node):
-            name = full.removeprefix(f"{PACKAGE}.") if full != PACKAGE else "__init__"
-            while full.startswith(f"{PACKAGE}.") and name not in names and "." in name:
-                name = name.rpartition(".")[0]  # a name in a module
-            yield Import(name, id(node) not in deferred)
+@functools.cache
+def imports_of(source: str) -> frozenset[Import]:
+    """Return what a source imports; of the package itself, the module without the package's name."""
+    return frozenset(_imports_in(parsed(source), at_import=True))
+
+
+def _imports_in(node: ast.AST, *, at_import: bool) -> Iterator[Import]:
+    for full in _imported(node):
+        name = full.removeprefix(f"{PACKAGE}.") if full != PACKAGE else "__init__"
+        while full.startswith(f"{PACKAGE}.") and name not in NAMES and "." in name:
+            name = name.rpartition(".")[0]  # a name in a module
+        yield Import(name, at_import)
+    is_late = isinstance(node, FUNCTIONS) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+    for statement in statements_in(node):
+        yield from _imports_in(statement, at_import=at_import and not is_late)
+
+
+def statements_in(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements right below a node; expressions, which are most of a tree, hold none."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield child
+
+
+def functions_in(node: ast.AST) -> Iterator[FUNCTIONS]:
+    """Yield all functions below a node."""
+    for statement in statements_in(node):
+        if isinstance(statement, FUNCTIONS):
+            yield statement
+        yield from functions_in(statement)
 
 
 def _imported(node: ast.AST) -> list[str]:
@@ -134,14 +153,14 @@ def _imported(node: ast.AST) -> list[str]:
 def layer_violations(module: str, source: str) -> list[str]:
     """Return the imports of a module from another folder that is not below its own."""
     own = folder_of(module)
-    others = {folder_of(i.name) for i in imports_of(source, NAMES)} & set(LAYER_OF) - {own}
+    others = {folder_of(i.name) for i in imports_of(source)} & set(LAYER_OF) - {own}
     return [f"{module} imports {other}" for other in sorted(others) if LAYER_OF[other] >= LAYER_OF[own]]
 
 
 def importer_violations(module: str, source: str) -> list[str]:
     """Return the imports of packages that a module must not import, or not at its top."""
     found = []
-    for imported in imports_of(source, NAMES):
+    for imported in imports_of(source):
         package = imported.name.partition(".")[0]
         if package in IMPORTERS and module not in IMPORTERS[package]:
             found.append(f"{module} imports {package}")
@@ -159,7 +178,7 @@ def test_a_folder_imports_only_from_those_below_it():
 
 
 def test_modules_of_a_folder_import_each_other_in_no_circle():
-    below = {module: {i.name for i in imports_of(source_of(module), NAMES)} & NAMES - {module} for module in NAMES}
+    below = {module: {i.name for i in imports_of(source_of(module))} & NAMES - {module} for module in NAMES}
     # A CycleError names one.
     assert len(list(TopologicalSorter(below).static_order())) == len(NAMES)
 
@@ -225,8 +244,7 @@ def test_a_function_is_one_thing():
     lengths = {
         f"{module}.{node.name}": 1 + (node.end_lineno or 0) - node.lineno
         for module in modules()
-        for node in ast.walk(parsed(source_of(module)))
-        if isinstance(node, FUNCTIONS)
+        for node in functions_in(parsed(source_of(module)))
     }
     assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION_LINES} == {}
 

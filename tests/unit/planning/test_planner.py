@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from demands import BIG, GPU, MAIN, SITE, demand, many, need
+from required import at_night
 from snakemake_executor_plugin_daskmpi.errors import LaunchError, SettingsError
 from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Job, Need
 from snakemake_executor_plugin_daskmpi.planning.planner import plan_of
@@ -186,7 +187,7 @@ def test_what_is_assumed_is_noted() -> None:
     assert plan.components[-1].serves == ("x", "")
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", [*range(8), *at_night(range(8, 25))])
 def test_every_job_fits_a_worker_that_serves_it_and_no_limit_is_passed(seed: int) -> None:
     rng = random.Random(seed)
     steerings = [{}, {}, {"own": "x"}, {"partition": "gpu", "gpus": 1}, {"partition": "gpu"}, {"account": "bio"}]
