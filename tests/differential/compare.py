@@ -263,7 +263,9 @@ class Side:
     def said(self) -> list[str]:
         """Return the lines that bodies have printed."""
         logs = [path.read_text(errors="replace") for path in self.folder.rglob(".snakemake/daskmpi/*/jobs/**/*.log")]
-        return sorted(set(re.findall(r"^said: .*", "\n".join([self.run.text, *logs]), flags=re.MULTILINE)))
+        # Not at the start of a line where Snakemake's threads write one at the same time; a command that is shown has a
+        # space before it.
+        return sorted(set(re.findall(r"(?<![ \"])said: .*", "\n".join([self.run.text, *logs]))))
 
 
 def _command(process: Any) -> str:
