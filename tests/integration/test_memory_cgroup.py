@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from harness import Run, Workflow
 
+# The memory that a fork shares is charged to the group of the process that it is a fork of.
+pytestmark = pytest.mark.program
+
 MOUNT = Path("/sys/fs/cgroup")
 LIMIT_MB = 1500
 
