@@ -92,9 +92,9 @@ class Workflow:
         """Return the lines of a file, none if it is not there."""
         return self.read(name).splitlines() if self.has(name) else []
 
-    def wait_for(self, *names: str, run: Run | SlurmRun, timeout_s: float = 120.0) -> None:
-        """Wait for files that jobs of a run write."""
-        missing = lambda: [name for name in names if not self.has(name)]  # noqa: E731
+    def wait_for(self, *names: str, run: Run | SlurmRun, timeout_s: float = 120.0, filled: bool = False) -> None:
+        """Wait for files that jobs of a run write, and for a line in each if they are to be filled."""
+        missing = lambda: [name for name in names if not (self.lines(name) if filled else self.has(name))]  # noqa: E731
         wait_until(
             lambda: not missing() or run.has_ended,
             on_timeout=lambda: f"{missing()} are missing, and the run says:\n{run.text}",

@@ -55,7 +55,7 @@ def start(workflow: Workflow, *args: str, **options: Any) -> Run:
     """Start the workflow, and return when all four slow jobs run."""
     workflow.write("Snakefile", SNAKEFILE)
     run = workflow.start("--keep-going", "--daskmpi-workers", "2", "--daskmpi-cores", "2", *args, **options)
-    workflow.wait_for(*(f"slow.{n}" for n in range(4)), run=run)
+    workflow.wait_for(*(f"slow.{n}" for n in range(4)), run=run, filled=True)
     return run
 
 

@@ -54,7 +54,8 @@ def start(workflow: Workflow, mpi: str = "mpich", plan: Plan = PLAN) -> tuple[Sl
     batch = batch_of(workflow, "--retries", "1", "--keep-going", srun=tuple(srun_command(step)))
     batch = replace(batch, exports=(*batch.exports, *MPIS[mpi].environ.items()))
     run = submit(workflow, plan, batch)
-    workflow.wait_for(*(f"slow.{n}" for n in range(4)), run=run)
+    # A shell opens a file before it runs what writes to it.
+    workflow.wait_for(*(f"slow.{n}" for n in range(4)), run=run, filled=True)
     return run, batch
 
 
