@@ -27,11 +27,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is for the night."""
+    """Leave out what is for the night, and put first what takes long, so that nothing long is left for the end."""
     later = [] if NIGHT else [item for item in items if item.get_closest_marker("nightly")]
     if later:
         config.hook.pytest_deselected(items=later)
         items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+    items.sort(key=lambda item: (item.get_closest_marker("long") is None, "tests/slurm/" not in item.nodeid))
 
 
 @pytest.fixture

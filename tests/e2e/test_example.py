@@ -36,6 +36,7 @@ def copy_example(folder: Path) -> None:
     shutil.copytree(EXAMPLE, folder, ignore=ignored, dirs_exist_ok=True)
 
 
+@pytest.mark.long
 def test_it_draws_its_figure_in_a_world_of_ranks(workflow: Workflow, tmp_path: Path) -> None:
     copy_example(tmp_path)
     # A quarter of its 168 short jobs, which are alike; all of them at night.

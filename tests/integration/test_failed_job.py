@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import REFERENCE
+from runs import wait_until
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -160,6 +161,8 @@ def test_a_file_of_an_aborted_run_is_made_again_with_rerun_incomplete(workflow: 
     some = ("--cores", "1") if launcher == REFERENCE else ()
     run = workflow.start(*some, launcher=launcher)
     workflow.wait_for("begun", run=run)
+    # Snakemake's own executor marks what a job makes after its start.
+    wait_until(workflow.incomplete, on_timeout=lambda: run.text)
     run.process.send_signal(signal.SIGKILL)
     run.wait()
     if launcher == REFERENCE:

@@ -61,9 +61,10 @@ LINKED = """
                 print(os.getppid(), file=file)
 """
 
-#: Members that write down when they ran.
+#: Members that write down when they ran; the first wait for each other, a minute at most.
 WIDE = """
     import time
+    from pathlib import Path
 
     rule all:
         input: "all.txt"
@@ -80,6 +81,9 @@ WIDE = """
         resources: mem_mb=10
         run:
             start = time.monotonic()
+            Path(f"started.{wildcards.n}").touch()
+            while len(list(Path().glob("started.*"))) < 4 and time.monotonic() < start + 60:
+                time.sleep(0.01)
             time.sleep(0.3)
             with open(output[0], "w") as file:
                 print(start, time.monotonic(), os.getppid(), file=file)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from snakemake_executor_plugin_daskmpi.rank.roles import LAUNCHED
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -22,6 +27,13 @@ SNAKEFILE = """
             time.sleep(0.1)
             with open(output[0], "w") as file:
                 print(os.getppid(), file=file)
+"""
+
+
+#: Says what it was started with, an argument a line.
+MPIEXEC = f"""#!/bin/sh
+printf '%s\\n' "{LAUNCHED}=${LAUNCHED}" "$@"
+exit 7
 """
 
 
@@ -99,3 +111,27 @@ def test_a_setting_that_cannot_be_is_refused_with_a_next_step(workflow: Workflow
         assert answer in run.text
     assert "Traceback" not in run.text
     assert not workflow.has("out")
+
+
+def test_this_process_becomes_mpiexec_with_the_same_command_line_after_it_has_let_go(tmp_path):
+    mpiexec = tmp_path / "mpiexec"
+    mpiexec.write_text(MPIEXEC)
+    mpiexec.chmod(0o755)
+    program = (
+        "from snakemake_executor_plugin_daskmpi.launch.launchers import launch\n"
+        "from snakemake_executor_plugin_daskmpi.settings.flags import Settings\n"
+        f"settings = Settings(launcher='mpiexec', workers=3, mpiexec='{mpiexec} -v')\n"
+        "launch(settings, None, lambda: print('let go'))"
+    )
+    environ = {name: value for name, value in os.environ.items() if name != LAUNCHED}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", program, "all", "--cores", "2"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ,
+    )
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 7
+    before_program, _, after_program = said.partition(program)
+    assert before_program.splitlines() == ["let go", f"{LAUNCHED}=mpiexec", "-v", "-n", "5", sys.executable, "-P", "-c"]
+    assert after_program.split() == ["all", "--cores", "2"]

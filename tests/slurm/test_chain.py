@@ -35,6 +35,7 @@ def jobs_in(text: str) -> list[str]:
     return [id_of(text), *re.findall(r"its time was over; job (\d+) goes on", text)]
 
 
+@pytest.mark.long
 def test_a_workflow_longer_than_its_walltime_is_done_by_a_chain_of_hetjobs(workflow: Workflow, slurm: SlurmCluster):
     workflow.write("Snakefile", SNAKEFILE.replace("NUMBER", "8").replace("SECONDS", "7"))
     run = submit(workflow, *FLAGS)

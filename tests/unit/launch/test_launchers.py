@@ -1,10 +1,7 @@
-"""Launchers: the command that starts the ranks, and this process giving way to it."""
+"""Launchers: the command that starts the ranks."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,17 +14,11 @@ from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Says what it was started with, an argument a line.
-MPIEXEC = f"""#!/bin/sh
-printf '%s\\n' "{LAUNCHED}=${LAUNCHED}" "$@"
-exit 7
-"""
-
 
 def make_mpiexec(folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     script = folder / "mpiexec"
-    script.write_text(MPIEXEC)
+    script.touch()
     script.chmod(0o755)
     return script
 
@@ -66,27 +57,6 @@ def test_without_any_mpiexec_the_user_is_told_how_to_get_one(tmp_path):
     assert str(raised.value).endswith(
         "\n  Next: pip install 'snakemake-executor-plugin-daskmpi[mpich]', or name one with --daskmpi-mpiexec."
     )
-
-
-def test_this_process_becomes_mpiexec_with_the_same_command_line_after_it_has_let_go(tmp_path):
-    program = (
-        "from snakemake_executor_plugin_daskmpi.launch.launchers import launch\n"
-        "from snakemake_executor_plugin_daskmpi.settings.flags import Settings\n"
-        f"settings = Settings(launcher='mpiexec', workers=3, mpiexec='{make_mpiexec(tmp_path)} -v')\n"
-        "launch(settings, None, lambda: print('let go'))"
-    )
-    environ = {name: value for name, value in os.environ.items() if name != LAUNCHED}
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", program, "all", "--cores", "2"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environ,
-    )
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 7
-    before_program, _, after_program = said.partition(program)
-    assert before_program.splitlines() == ["let go", f"{LAUNCHED}=mpiexec", "-v", "-n", "5", sys.executable, "-P", "-c"]
-    assert after_program.split() == ["all", "--cores", "2"]
 
 
 def test_a_process_that_mpiexec_started_never_starts_another(monkeypatch):

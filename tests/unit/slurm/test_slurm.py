@@ -142,7 +142,8 @@ def test_accounts_are_asked_where_slurm_enforces_them(bin_folder):
 # -- programs that do not answer ---------------------------------------------------------------------
 
 
-def test_a_controller_that_is_away_is_asked_again(bin_folder):
+def test_a_controller_that_is_away_is_asked_again(bin_folder, monkeypatch):
+    monkeypatch.setattr(controller, "_PAUSES_S", (0.0, 0.0))
     program(bin_folder, "scontrol", f"[ -e {bin_folder}/up ] && echo well && exit; touch {bin_folder}/up\n{AWAY}")
     told = []
     assert controller.ask(["scontrol", "ping"], tell=told.append) == "well\n"

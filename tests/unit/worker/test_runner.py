@@ -71,7 +71,7 @@ class Forkservers:
 
     async def come(self, count: int) -> None:
         """Wait until so many have been started."""
-        await until(lambda: len(self.ends) == count, every_s=0.1)
+        await until(lambda: len(self.ends) == count, every_s=0.2)
 
     def die(self) -> None:
         self.ends[-1].close()
