@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -46,7 +47,7 @@ _PRIVATE_PREFIXES = ("SLURM_", "SNAKEMAKE_", "PMI_", "PMIX_", "CUDA_VISIBLE", "R
 RANK_NAME = re.compile(r"rank (\d+) ")
 
 #: Fields of a metadata record that differ from run to run: times, and a hash of memory addresses.
-_TRANSIENT = ("starttime", "endtime", "job_hash")
+_TRANSIENT = ("starttime", "endtime", "job_hash", "namespace")
 
 
 def require(name: str) -> None:
@@ -268,13 +269,18 @@ class Workflow:
 
     def incomplete(self) -> set[str]:
         """Return the files that Snakemake holds for incomplete."""
-        return set(_decoded(self.folder / ".snakemake/incomplete"))
+        return set(self._snakemakes("incomplete"))
 
     def metadata(self) -> dict[str, dict[str, Any]]:
         """Return Snakemake's records of the output files, without what differs from run to run."""
-        files = _decoded(self.folder / ".snakemake/metadata")
-        records = {name: json.loads(path.read_text()) for name, path in files.items()}
+        records = {name: json.loads(path.read_text()) for name, path in self._snakemakes("metadata").items()}
+        for database in self.folder.rglob(".snakemake/metadata.db"):
+            records |= _rows(database)
         return {name: {k: v for k, v in record.items() if k not in _TRANSIENT} for name, record in records.items()}
+
+    def _snakemakes(self, table: str) -> dict[str, Path]:
+        """Return the files of one of Snakemake's tables, also where it works in a folder below this one."""
+        return {name: path for at in self.folder.rglob(f".snakemake/{table}") for name, path in _decoded(at).items()}
 
     def tree(self, *folders: str) -> dict[str, bytes | None]:
         """Return all files below some folders with their contents, and directories with None."""
@@ -317,6 +323,13 @@ def describe(processes: Iterable[psutil.Process]) -> str:
         with contextlib.suppress(psutil.Error):
             lines.append(f"{process.pid} (parent {process.ppid()}): {' '.join(process.cmdline())[:150]}")
     return "\n".join(lines)
+
+
+def _rows(database: Path) -> dict[str, dict[str, Any]]:
+    """Return the rows of Snakemake's database (``--persistence-backend db``) by output file."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        return {row["target"]: dict(row) for row in connection.execute("SELECT * FROM snakemake_metadata")}
 
 
 def _decoded(folder: Path) -> dict[str, Path]:
