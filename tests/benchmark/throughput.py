@@ -32,6 +32,7 @@ from statistics import median
 from typing import Any
 
 from commands import (
+    BENCHMARKS,
     CHECKOUT,
     REFERENCE_PLUGINS,
     RunError,
@@ -41,13 +42,22 @@ from commands import (
     seconds_of,
     snakemake_command,
 )
+from cpu_times import KINDS
 
 SNAKEFILE = """\
+import json
+import sys
 import time
 
+sys.path.append({benchmarks!r})
+import cpu_times
+
 def note(event):
+    # Around what is measured: this takes time itself.
+    first, cpu, last = time.time(), cpu_times.snapshot(), time.time()
     with open("events", "a") as file:
-        print(event, time.time(), file=file)
+        json.dump([event, last if event == "start" else first, cpu], file)
+        print(file=file)
 
 onstart:
     note("start")
@@ -79,6 +89,8 @@ class Sample:
     work_s: float
     #: The whole command, from its start to its exit.
     whole_s: float
+    #: CPU seconds from onstart to onsuccess by kind of process.
+    cpu_s: dict[str, float]
 
 
 @dataclass
@@ -109,6 +121,9 @@ class Contender:
             "jobs_per_s": {"median": median(rates), "min": rates[0], "max": rates[-1]},
             "ms_per_job": 1000 / median(rates),
             "whole_s": median(sample.whole_s for sample in self.samples),
+            "cpu_ms_per_job": {
+                kind: median(1000 * sample.cpu_s[kind] / self.jobs for sample in self.samples) for kind in KINDS
+            },
             "samples": [vars(sample) for sample in self.samples],
         }
 
@@ -140,7 +155,7 @@ def measured(contender: Contender, scratch: Path, options: argparse.Namespace) -
     """Run a contender once in a fresh directory, check its outputs and return its times."""
     directory = scratch / "run"
     (directory / "out").mkdir(parents=True)
-    (directory / "Snakefile").write_text(SNAKEFILE.format(jobs=contender.jobs))
+    (directory / "Snakefile").write_text(SNAKEFILE.format(jobs=contender.jobs, benchmarks=str(BENCHMARKS)))
     # The plugin's own folder is on the path for d only: a, b and c run as without it.
     env = environment(CHECKOUT if contender.letter == "d" else REFERENCE_PLUGINS)
     common = ["--scheduler", "greedy", "--default-resources", "mem_mb=10"]
@@ -150,17 +165,18 @@ def measured(contender: Contender, scratch: Path, options: argparse.Namespace) -
     try:
         whole_s = seconds_of(command, directory, env, options.timeout)
         check_outputs(contender, directory)
-        return Sample(work_seconds(directory), whole_s)
+        return sample_of(directory, whole_s)
     finally:
         shutil.rmtree(directory)
 
 
-def work_seconds(directory: Path) -> float:
-    """Return the seconds between the two events that the Snakefile notes."""
-    events = [line.split() for line in (directory / "events").read_text().splitlines()]
-    if [name for name, _ in events] != ["start", "end"]:
+def sample_of(directory: Path, whole_s: float) -> Sample:
+    """Return the difference of the two events that the Snakefile notes."""
+    events = [json.loads(line) for line in (directory / "events").read_text().splitlines()]
+    if [name for name, _, _ in events] != ["start", "end"]:
         raise RunError(f"Expected one start and one end, got: {events}", directory)
-    return float(events[1][1]) - float(events[0][1])
+    (_, begin, before), (_, end, after) = events
+    return Sample(end - begin, whole_s, {kind: after[kind] - before[kind] for kind in KINDS})
 
 
 def check_outputs(contender: Contender, directory: Path) -> None:
@@ -199,6 +215,17 @@ def table(measurements: list[Contender]) -> str:
     return "\n".join(lines)
 
 
+def cost_table(measurements: list[Contender]) -> str:
+    """Return milliseconds of CPU for each job, by what took them; workers are those and all bodies."""
+    lines = [f"CPU ms/job{'':12}" + "".join(f"{kind:>11}" for kind in (*KINDS, "all"))]
+    for each in measurements:
+        columns = [*KINDS, "all"]
+        costs = [[*sample.cpu_s.values(), sum(sample.cpu_s.values())] for sample in each.samples]
+        middle = [median(1000 * cost[n] / each.jobs for cost in costs) for n in range(len(columns))]
+        lines.append(f"{each.letter}  {each.name:19}" + "".join(f"{ms:11.2f}" for ms in middle))
+    return "\n".join(lines)
+
+
 def report(measurements: list[Contender], options: argparse.Namespace) -> dict[str, Any]:
     """Return everything that is needed to judge or repeat the measurement."""
     packages = ("snakemake", "snakemake-interface-executor-plugins", "distributed", "dask-mpi", "mpi4py")
@@ -234,7 +261,7 @@ def main() -> None:
             for each in entrants:
                 each.samples.append(measured(each, scratch, options))
                 print(f"round {turn + 1}, {each.name}: {each.jobs / each.samples[-1].work_s:.1f} jobs/s", flush=True)
-    print(f"\n{table(entrants)}")
+    print(f"\n{table(entrants)}\n\n{cost_table(entrants)}")
     if options.json:
         options.json.write_text(json.dumps(report(entrants, options), indent=2) + "\n")
 
