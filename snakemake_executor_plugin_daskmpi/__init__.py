@@ -13,7 +13,8 @@ Reading map: *where does this run?*, then *what crosses?*
 ``apart``                our imports and the user's, kept apart
 ``command_line``         the command line of this process, to run it again elsewhere
 ``settings/``            the ``--daskmpi-*`` flags, and how their values are read
-``rank/``                what every rank stands on: who it is, its log, its processes, its credentials
+``rank/``                what every rank stands on: who it is, its log, its processes, its credentials, and the
+                         ``stream`` on which rank 1 and a worker talk
 ``mpi/``                 which MPI library there is, and which launcher speaks what
 ``snakemake_internals/`` all that we use of Snakemake beyond its interface for plugins, and ``compatibility``, which
                          looks whether it is there

@@ -6,7 +6,7 @@ Runs on: rank 1 and ranks >= 2. Frozen data, nothing else crosses the wire.
 from __future__ import annotations
 
 import signal
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -14,8 +14,6 @@ from snakemake_executor_plugin_daskmpi.inherited import Inherited
 
 #: Environment variable in which a worker tells spawned jobs its Python.
 PYTHON_VARIABLE = "DASKMPI_PYTHON"
-#: Dask's event topic on which workers send outcomes to rank 1, and notes that the user is to read.
-TOPIC = "daskmpi"
 
 
 class OutcomeKind(StrEnum):
@@ -172,15 +170,6 @@ class JobOutcome:
     peak_rss_mb: int = 0
     #: The same with shared pages divided among those who share them (PSS); 0 if never read, since reading it is slow.
     peak_pss_mb: int = 0
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return it as a dict of plain values, which Dask's events ask for."""
-        return asdict(self) | {"kind": self.kind.value}
-
-    @classmethod
-    def from_wire(cls, wire: dict[str, Any]) -> JobOutcome:
-        """Read what :meth:`to_wire` wrote."""
-        return cls(**(wire | {"kind": OutcomeKind(wire["kind"])}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,6 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """Let Dask forget a job: it runs a finished job again that is still held when its worker dies."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """Tell Snakemake how a job ended."""
 
@@ -93,4 +86,4 @@ class EndRun:
     set_aside: tuple[Job, ...]
 
 
-Action = Start | Release | Report | TakeBack | EndJob | EndJobs | EndLocalJobs | Respawn | Say | EndRun
+Action = Start | Report | TakeBack | EndJob | EndJobs | EndLocalJobs | Respawn | Say | EndRun

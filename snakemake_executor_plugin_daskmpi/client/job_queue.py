@@ -18,7 +18,7 @@ from snakemake_executor_plugin_daskmpi.placement.refusal import too_long_for
 from snakemake_executor_plugin_daskmpi.resources import WorkerResources, shrunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from snakemake_executor_plugin_daskmpi.client.job import Job
     from snakemake_executor_plugin_daskmpi.messages import WorkerInfo
@@ -135,13 +135,13 @@ class JobQueue:
         self._placement.release(key)
         return job
 
-    def lose_worker(self, address: str) -> Lost:
-        """Forget a worker, and what it ran."""
+    def lose_worker(self, address: str, unsent: Container[str] = ()) -> Lost:
+        """Forget a worker, and what it ran; it never heard of some of its jobs."""
         del self.workers[address]
         self._placement.remove_worker(address)
         there = [job for job in self.jobs.values() if job.worker == address]
-        waits = [job for job in there if job.queue[0] != job.key]
-        ran = [job for job in there if job.queue[0] == job.key]
+        waits = [job for job in there if job.queue[0] != job.key or job.key in unsent]
+        ran = [job for job in there if job.queue[0] == job.key and job.key not in unsent]
         for job in waits:
             job.worker, job.queue = None, deque()
             del self.jobs[job.key]

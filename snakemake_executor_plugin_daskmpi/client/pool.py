@@ -4,15 +4,15 @@ Runs on: rank 1. The Dask client lives in an event loop and daemon thread of its
 :class:`~snakemake_executor_plugin_daskmpi.world.link.Link`; methods without underscore are called from
 Snakemake's threads, all others run in that loop, each under the one :mod:`guard`.
 
-Each Future is pinned to its worker, held until the job's outcome has come, and released before
-that is reported: Dask would run a finished job again whose Future is held when its worker dies.
+Jobs are no tasks of Dask's, which costs more than a short job does: they go to their workers on streams, over Dask's
+connections. Dask knows who is there and who is lost.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.client.actions import (
@@ -20,7 +20,6 @@ from snakemake_executor_plugin_daskmpi.client.actions import (
     EndJobs,
     EndLocalJobs,
     EndRun,
-    Release,
     Report,
     Respawn,
     Say,
@@ -28,8 +27,8 @@ from snakemake_executor_plugin_daskmpi.client.actions import (
     TakeBack,
 )
 from snakemake_executor_plugin_daskmpi.client.guard import Guard
+from snakemake_executor_plugin_daskmpi.client.worker_streams import WorkerStreams
 from snakemake_executor_plugin_daskmpi.errors import PoolError
-from snakemake_executor_plugin_daskmpi.messages import TOPIC, JobOutcome, RunContext
 from snakemake_executor_plugin_daskmpi.rank import graces, rank_log
 from snakemake_executor_plugin_daskmpi.worker import rpc
 from snakemake_executor_plugin_daskmpi.world.workers import workers_of
@@ -38,13 +37,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
-    import distributed
-
     from snakemake_executor_plugin_daskmpi.client.actions import Action
     from snakemake_executor_plugin_daskmpi.client.job import Job
     from snakemake_executor_plugin_daskmpi.client.reports import Reports
     from snakemake_executor_plugin_daskmpi.client.run_state import Drains, RunState
-    from snakemake_executor_plugin_daskmpi.messages import Grant, WorkerInfo
+    from snakemake_executor_plugin_daskmpi.messages import Grant, JobOutcome, RunContext, WorkerInfo
     from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
     from snakemake_executor_plugin_daskmpi.world.link import World
@@ -71,12 +68,14 @@ class Pool:
     def __init__(self, world: World, state: RunState, snakemake: Reports) -> None:
         self._world, self._link = world, world.link
         self._state, self._snakemake = state, snakemake
-        self._futures: dict[str, distributed.Future[Any]] = {}
-        self._submissions = itertools.count()
+        #: Jobs that Snakemake's threads have submitted and the loop has yet to see.
+        self._inbox: deque[Job] = deque()
+        self._has_mail = False
         self._turn_is_due = self._is_closed = False
         self._sweeper: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._guard = Guard(self._break)
+        self._streams = WorkerStreams(self._link.client, self._guard, self._on_outcomes, self._on_note)
         self._cancelling: Future[None] | None = None
         #: Whether workers take only jobs of certain components; known once open.
         self.names_components = False
@@ -93,7 +92,10 @@ class Pool:
 
     def submit(self, job: Job) -> None:
         """Queue a job. Its outcome is reported even if no worker can ever hold it."""
-        self._tell(lambda: self._state.on_submitted(job))
+        self._inbox.append(job)
+        if not self._has_mail:
+            self._has_mail = True
+            self._tell(self._take_in)
 
     def drain(self, what: Drains) -> None:
         """Start nothing any more; running jobs go on. May be called by a signal's handler."""
@@ -115,6 +117,13 @@ class Pool:
     def _tell(self, event: Callable[[], list[Action]]) -> None:
         self._link.loop.call_soon_threadsafe(self._guard.step(lambda: self._do(event())))
 
+    def _take_in(self) -> list[Action]:
+        self._has_mail = False
+        actions = []
+        while self._inbox:
+            actions += self._state.on_submitted(self._inbox.popleft())
+        return actions
+
     def _break(self, error: Exception) -> None:
         if self._is_closed:
             return
@@ -132,33 +141,39 @@ class Pool:
             self._do(self._state.on_worker_added(info))
         offers = self._state.queue.offers
         self.names_components = any(offer.components is not None for offer in offers.values())
-        client.subscribe_topic(TOPIC, lambda event: self._guard.step(lambda: self._on_worker_event(event[1]))())
         client.subscribe_topic("all", lambda event: self._guard.step(lambda: self._on_cluster_event(event[1]))())
         await client.run_on_scheduler(rank_log.open_rank_log, context.run_dir)
+        await asyncio.gather(*map(self._streams.open, offers))
         await client.run(rpc.prepare, context)
         self._sweep_later()
         return {self._state.queue.workers[address].name: offer for address, offer in offers.items()}
 
-    def _on_worker_event(self, message: dict[str, Any]) -> None:
-        if note := message.get("note"):
-            self._snakemake.say(note, is_warning=True)
-        else:
-            self._do(self._state.on_outcome(JobOutcome.from_wire(message["outcome"])))
+    def _on_note(self, text: str) -> None:
+        self._snakemake.say(text, is_warning=True)
+
+    def _on_outcomes(self, outcomes: list[JobOutcome]) -> None:
+        self._do([action for outcome in outcomes for action in self._state.on_outcome(outcome)])
 
     def _on_cluster_event(self, message: dict[str, Any]) -> None:
         address = message.get("worker", "")
         is_known = address in self._state.queue.workers
         if message.get("action") == "remove-worker" and is_known:
             _log.error("%s was lost", self._state.queue.workers[address].name)
-            self._do(self._state.on_worker_lost(address))
+            self._guard.in_background(self._lose(address))
         elif message.get("action") == "add-worker" and not is_known and not self._state.is_cancelled:
             self._guard.in_background(self._welcome(address))
+
+    async def _lose(self, address: str) -> None:
+        unsent = await self._streams.lose(address)
+        if unsent is not None:
+            self._do(self._state.on_worker_lost(address, unsent))
 
     async def _welcome(self, address: str) -> None:
         """Take in a worker that was started anew."""
         client = self._link.client
         try:
             info: WorkerInfo = (await client.run(rpc.describe, workers=[address]))[address]
+            await self._streams.open(address)
             await client.run(rpc.prepare, self._context, workers=[address])
         except Exception:  # noqa: BLE001 - it died again, perhaps: then the others do the rest
             _log.exception("a worker at %s came, and could not be taken in", address)
@@ -169,10 +184,10 @@ class Pool:
         self._sweeper = self._link.loop.call_later(_SWEEP_S, self._guard.step(self._sweep))
 
     def _sweep(self) -> None:
-        """Look for what no event tells of: a lost scheduler, jobs that Dask has given up, a run with nothing to do."""
+        """Look for what no event tells of: a lost scheduler, a run with nothing to do."""
         if self._is_closed:
             return
-        # A client that lost its scheduler has given up all Futures, even if it finds it again.
+        # Even if the client finds it again: who was lost meanwhile would never be told.
         if self._link.client.status != "running":
             n_open = len(self._state.queue.jobs)
             raise PoolError(
@@ -181,20 +196,11 @@ class Pool:
                 next_step="look at rank-0.log of this run; the same command continues the workflow.",
             )
         self._sweep_later()
-        for key, future in list(self._futures.items()):
-            if future.status in ("error", "cancelled", "lost"):
-                self._guard.in_background(self._note_given_up(key, future))
         if self._state.may_be_over:
             set_aside = tuple(self._state.set_aside.values())
             self._do(self._state.on_look(nothing_else=self._snakemake.has_nothing_else(set_aside)))
         # Jobs that are too long by now are found where something starts or ends, and here.
         self._take_turn_soon()
-
-    async def _note_given_up(self, key: str, future: distributed.Future[Any]) -> None:
-        error = await future.exception() if future.status == "error" else None
-        reason = f"Dask gave it up: {error!r}" if error else "Dask gave it up"
-        if self._futures.get(key) is future:
-            self._do(self._state.on_given_up(key, reason))
 
     def _take_turn_soon(self) -> None:
         """Place once for all that happens in this turn of the loop."""
@@ -221,22 +227,19 @@ class Pool:
         self._take_turn_soon()
         self._wake_at_the_next_alarm()
 
-    def _carry_out(self, actions: list[Action]) -> None:  # noqa: C901, PLR0912 - a table
+    def _carry_out(self, actions: list[Action]) -> None:  # noqa: C901 - a table
         for action in actions:
             match action:
                 case Start(job, grant):
                     self._start(job, grant)
-                case Release(key):
-                    if (future := self._futures.pop(key, None)) is not None:
-                        future.release()
                 case Report(job, outcome):
                     self._snakemake.report(job, outcome)
                 case TakeBack(job, outcome):
                     self._snakemake.take_back(job, outcome)
                 case EndJob(key, worker, reason):
-                    self._order(rpc.kill_job, key, reason, workers=[worker])
+                    self._streams.end_job(worker, key, reason)
                 case EndJobs(kind, reason, at_once):
-                    self._order(rpc.end_jobs, kind, reason, at_once=at_once)
+                    self._streams.end_jobs(kind, reason, at_once=at_once)
                 case EndLocalJobs():
                     if self._snakemake.end_local_jobs():
                         self._carry_out(self._state.on_local_jobs_ended())
@@ -249,27 +252,14 @@ class Pool:
 
     def _start(self, job: Job, grant: Grant) -> None:
         self._snakemake.mark(job)
-        self._futures[job.key] = self._link.client.submit(
-            rpc.run_job,
-            job.spec,
-            grant,
-            key=f"daskmpi-{job.key}-{next(self._submissions)}",
-            workers=[job.worker],
-            allow_other_workers=False,
-            retries=0,
-            pure=False,
-        )
-
-    def _order(self, what: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-        """Have workers do something that is not waited for."""
-        self._guard.in_background(self._link.client.run(what, *arguments, on_error="ignore", **options))
+        self._streams.run(job.worker or "", job.spec, grant)
 
     # -- the end -------------------------------------------------------------------------------
 
     async def _cancel(self) -> None:
         for action in self._state.on_cancel():
             if isinstance(action, EndJobs):
-                await self._link.client.run(rpc.end_jobs, action.kind, on_error="ignore")
+                await self._streams.end_jobs(action.kind, action.reason, at_once=False)
 
     def _hurry(self) -> None:
         self._carry_out(self._state.on_hurry())
@@ -281,5 +271,5 @@ class Pool:
         for handle in (self._alarm, self._sweeper):
             if handle is not None:
                 handle.cancel()
-        self._link.client.unsubscribe_topic(TOPIC)
         self._link.client.unsubscribe_topic("all")
+        self._streams.close()

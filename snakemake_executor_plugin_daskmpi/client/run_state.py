@@ -20,7 +20,6 @@ from snakemake_executor_plugin_daskmpi.client.actions import (
     EndJobs,
     EndLocalJobs,
     EndRun,
-    Release,
     Report,
     Respawn,
     Say,
@@ -29,7 +28,7 @@ from snakemake_executor_plugin_daskmpi.client.actions import (
 from snakemake_executor_plugin_daskmpi.messages import JobOutcome, OutcomeKind, WorkerInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from snakemake_executor_plugin_daskmpi.client.actions import Action
     from snakemake_executor_plugin_daskmpi.client.job import Job
@@ -126,12 +125,18 @@ class RunState:
             return []
         return [Say(f"worker {info.name} on {info.host} is back."), *self._put_held()]
 
-    def on_worker_lost(self, address: str) -> list[Action]:
-        """Report the jobs that ran on a lost worker, queue those that waited there, and await it if it comes back."""
+    def on_worker_lost(self, address: str, unsent: Container[str] = ()) -> list[Action]:
+        """Report the jobs that ran on a lost worker, queue those that waited there, and await it if it comes back.
+
+        Parameters
+        ----------
+        unsent
+            Keys of jobs that it was given, and never heard of.
+        """
         info = self.queue.workers.get(address)
         if info is None:
             return []
-        lost = self.queue.lose_worker(address)
+        lost = self.queue.lose_worker(address, unsent)
         actions: list[Action] = []
         if info.lives_left and not self.is_cancelled:
             self._awaited[info.name] = self.clock() + self.patience_s
@@ -139,11 +144,11 @@ class RunState:
             text = f"worker {info.name} on {info.host} was lost, and is started anew{more}."
             actions += [Say(text, is_warning=True), Respawn(info.name)]
         for job in lost.waits:
-            actions += [Release(job.key), *self._put(job)]
+            actions += self._put(job)
         reason = f"worker {info.name} on {info.host} died while running it"
         for job in lost.ran:
             outcome = JobOutcome(job.key, OutcomeKind.LOST, worker=info.name, host=info.host, reason=reason)
-            actions += [Release(job.key), *self._report(job, outcome)]
+            actions += self._report(job, outcome)
         for job in lost.unplaceable:
             actions += self._put(job)
         # The worker that runs the body ends it; its outcome comes as any other.
@@ -167,16 +172,7 @@ class RunState:
         """Report the outcome of a job; nothing if it was reported before."""
         took_s = outcome.ended_at - outcome.started_at if outcome.ended_at else None
         job = self.queue.end(outcome.key, took_s)
-        if job is None:
-            return []
-        return [Release(job.key), *self._report(job, outcome)]
-
-    def on_given_up(self, key: str, reason: str) -> list[Action]:
-        """Report a job as lost that Dask will send no outcome of."""
-        job = self.queue.jobs.get(key)
-        info = self.queue.workers.get(job.worker or "") if job else None
-        worker, host = (info.name, info.host) if info else ("", "")
-        return self.on_outcome(JobOutcome(key, OutcomeKind.LOST, worker=worker, host=host, reason=reason))
+        return self._report(job, outcome) if job is not None else []
 
     # -- the end -------------------------------------------------------------------------------
 

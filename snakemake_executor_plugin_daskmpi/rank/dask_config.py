@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
 
 DASK_CONFIG: dict[str, Any] = {
-    # A job whose worker died must not be run again behind Snakemake's back: retries are Snakemake's.
+    # Jobs are no tasks of Dask's, and the doctor's few are pinned: nothing to run again, to steal, balance or queue.
     "distributed.scheduler.allowed-failures": 0,
-    # Jobs are pinned by our placement; there is nothing to steal, balance or queue.
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.worker-saturation": float("inf"),
     "distributed.scheduler.active-memory-manager.start": False,
@@ -38,22 +37,19 @@ DASK_CONFIG: dict[str, Any] = {
     # No pages are served (yet), so nothing of them is imported.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
-    # Outcomes are small and many: no need to keep the last 1,000 of them in the scheduler.
+    # Nobody reads them.
     "distributed.admin.low-level-log-length": 100,
     # A shared node can be slow to answer; losing a worker costs its jobs.
     "distributed.comm.timeouts.connect": "60s",
 }
-
-#: Threads of a Dask worker beyond its cores, for jobs with ``threads: 0``. Jobs are coroutines
-#: there, so a thread costs nothing until it is used.
-_EXTRA_SLOTS = 64
 
 
 def worker_options(name: str, offer: WorkerResources, scratch: str) -> dict[str, Any]:
     """Return the keyword arguments of ``distributed.Worker`` for a worker that offers so much."""
     return {
         "name": name,
-        "nthreads": len(offer.cores) + _EXTRA_SLOTS,
+        # For the doctor's tasks. Jobs are none: rank 1 hands them over itself.
+        "nthreads": max(1, len(offer.cores)),
         # Explicitly: "auto" would read Slurm's limits of the step, not the rank's.
         "memory_limit": offer.mem_mb * 1_000_000,
         "local_directory": scratch,

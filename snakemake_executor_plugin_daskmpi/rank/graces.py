@@ -30,6 +30,8 @@ WORKER_S = 2 * BODY_S
 CANCEL_S = WORKER_S + 2.0
 #: The same, for a user who has pressed Ctrl-C again.
 HURRY_S = 1.0
+#: A worker that Dask has given up: what it has said may be on its way.
+LAST_WORDS_S = 1.0
 #: A rank whose scheduler has ended, or whose client is gone, by itself.
 BY_ITSELF_S = 3.0
 #: A rank with a forkserver that kills what is left: then it is killed.

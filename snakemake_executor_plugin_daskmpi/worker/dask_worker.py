@@ -13,6 +13,9 @@ from typing import Any
 
 from distributed import Worker
 
+from snakemake_executor_plugin_daskmpi.rank.stream import Stream
+from snakemake_executor_plugin_daskmpi.worker import rpc
+
 #: What Dask gives as the reason when the scheduler ends, and the world with it.
 _END_OF_WORLD = "scheduler-close"
 
@@ -22,10 +25,14 @@ class WorkerRemovedError(Exception):
 
 
 class DaskWorker(Worker):
-    """A worker that is left with an error unless the world has ended."""
+    """A worker that takes jobs from rank 1 itself, and is left with an error unless the world has ended."""
 
     #: The first of the reasons that Dask gives; it may close a worker that is being closed.
     _closed_because = ""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.handlers[Stream.OP] = rpc.serve_stream
 
     async def close(self, *args: Any, **options: Any) -> str | None:  # type: ignore[override]  # whatever Dask adds
         """Remember why."""

@@ -1,32 +1,33 @@
-"""What rank 1 calls on its workers, by reference through Dask.
+"""What rank 1 has its workers do: some by reference through Dask, jobs and orders on a stream of its own.
 
 Runs on: ranks >= 2, in the Dask worker's process and event loop; rank 1 never executes these functions itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import logging
 import os
 import socket
 from typing import TYPE_CHECKING, Any
 
-from snakemake_executor_plugin_daskmpi.messages import (
-    TOPIC,
-    Grant,
-    JobSpec,
-    OutcomeKind,
-    RunContext,
-    WorkerInfo,
-)
+from snakemake_executor_plugin_daskmpi.messages import JobOutcome, OutcomeKind, WorkerInfo
 from snakemake_executor_plugin_daskmpi.rank import rank_log, roles
+from snakemake_executor_plugin_daskmpi.rank.stream import Stream
 
 if TYPE_CHECKING:
+    from distributed.comm.core import Comm
+
+    from snakemake_executor_plugin_daskmpi.messages import Grant, JobSpec, RunContext
     from snakemake_executor_plugin_daskmpi.worker.runner import Runner
 
 #: The runner of this process, set by whoever starts the Dask worker.
 _runner: Runner | None = None
-#: Dask's way to send an event to rank 1.
-_send_event: Any = None
+#: To rank 1, while a run goes on.
+_stream: Stream | None = None
+
+_log = logging.getLogger(__name__)
 
 
 def install(runner: Runner) -> None:
@@ -56,30 +57,54 @@ async def describe(dask_worker: Any) -> WorkerInfo:
     )
 
 
-async def prepare(context: RunContext, dask_worker: Any) -> None:
+async def prepare(context: RunContext) -> None:
     """Get this worker ready for a run."""
-    global _send_event  # noqa: PLW0603 - as above
-    _send_event = dask_worker.log_event
     rank_log.open_rank_log(context.run_dir)
-    _installed().prepare(context, lambda note: _send_event(TOPIC, {"note": note}))
+    _installed().prepare(context, _note)
 
 
-async def end_jobs(why: OutcomeKind, reason: str = "", *, at_once: bool = False) -> None:
-    """End all jobs of this worker, by SIGKILL after a grace or at once; returns when they have ended."""
-    await _installed().end_all(why, reason, at_once=at_once)
+async def end_jobs() -> None:
+    """End all jobs of this worker, which rank 1 cannot hear any more; returns when they have ended."""
+    await _installed().end_all(OutcomeKind.LOST)
 
 
-async def kill_job(key: str, reason: str) -> None:
-    """End one job of this worker, if it still runs; returns when it has ended."""
-    await _installed().kill(key, reason)
+async def serve_stream(comm: Comm) -> None:
+    """Do what rank 1 says on a stream of its own, until it is gone."""
+    global _stream
+    runner, _stream = _installed(), (stream := Stream(comm))
+    underway: set[asyncio.Task[None]] = set()
+    async for batch in stream.batches():
+        for message in batch:
+            match message:
+                case ("run", spec, grant):
+                    doing = _run(runner, stream, spec, grant)
+                case ("end job", key, reason):
+                    doing = runner.kill(key, reason)
+                case ("end jobs", number, why, reason, at_once):
+                    doing = _end_jobs(runner, stream, number, why, reason, at_once=at_once)
+                case _:
+                    raise ValueError(message)
+            # In the order in which they came: each task begins before the next batch is read.
+            underway.add(task := asyncio.ensure_future(doing))
+            task.add_done_callback(underway.discard)
 
 
-async def run_job(spec: JobSpec, grant: Grant) -> None:
-    """Run one job and send its outcome to rank 1 as an event.
+def _note(text: str) -> None:
+    if _stream is not None:
+        _stream.send("note", text)
 
-    An event and not the Future's result, since that would cost a round trip from rank 1 to
-    the worker for each job.
-    """
-    outcome = await _installed().run(spec, grant)
-    # Wrapped, since Dask writes the worker's address into an event's own keys.
-    _send_event(TOPIC, {"outcome": outcome.to_wire()})
+
+async def _run(runner: Runner, stream: Stream, spec: JobSpec, grant: Grant) -> None:
+    try:
+        outcome = await runner.run(spec, grant)
+    except Exception as error:  # noqa: BLE001 - rank 1 waits for an outcome
+        _log.exception("%s", spec.name)
+        reason = f"the worker failed: {type(error).__name__}: {error}"
+        outcome = JobOutcome(spec.key, OutcomeKind.LOST, runner.name, socket.gethostname(), reason=reason)
+    stream.send("outcome", outcome)
+
+
+async def _end_jobs(runner: Runner, stream: Stream, number: int, *order: Any, at_once: bool) -> None:
+    """End all jobs, by SIGKILL after a grace or at once, and say when they have ended."""
+    await runner.end_all(*order, at_once=at_once)
+    stream.send("jobs ended", number)

@@ -23,8 +23,6 @@ _T = TypeVar("_T")
 
 #: How the scheduler knows rank 1's client.
 CLIENT_NAME = "daskmpi"
-#: Seconds for which messages to the scheduler are gathered before they are sent.
-_SEND_INTERVAL_S = 0.001
 
 
 class Link:
@@ -59,9 +57,6 @@ class Link:
         from distributed import Client
 
         self.client = await Client(self._address, asynchronous=True, set_as_default=False, name=CLIENT_NAME)
-        # Dask's client gathers messages for 10 ms, which a short job would wait for.
-        comm: Any = self.client.scheduler_comm
-        comm.interval = _SEND_INTERVAL_S
 
     async def _shutdown(self) -> None:
         await self.client.shutdown()

@@ -40,6 +40,11 @@ async def workers_of(world: World, timeout_s: float) -> list[WorkerInfo]:
     return sorted(infos.values(), key=lambda info: info.name)
 
 
+async def remove(address: str, dask_scheduler: Any) -> None:
+    """Have the scheduler, where this runs, remove a worker that rank 1 cannot hear any more: it ends what it runs."""
+    await dask_scheduler.remove_worker(address, stimulus_id="daskmpi-unheard", expected=False)
+
+
 def offers_text(offers: Mapping[str, WorkerResources]) -> str:
     """Return what the workers offer, alike ones counted.
 

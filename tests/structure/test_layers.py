@@ -48,6 +48,9 @@ IMPORTERS = {
     "distributed": {
         "world.link",
         "client.pool",
+        "client.worker_streams",
+        "rank.stream",
+        "worker.rpc",
         "doctor.probe",
         "world.bootstrap",
         "world.scheduler_end",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pickle
 import signal
 import types
@@ -66,19 +65,6 @@ def test_a_message_cannot_be_changed(message):
     for field in dataclasses.fields(message):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(message, field.name, None)
-
-
-@pytest.mark.parametrize("kind", OutcomeKind)
-def test_an_outcome_survives_the_wire(kind):
-    for outcome in (filled(JobOutcome, kind=kind), JobOutcome("run-1", kind)):
-        arrived = JobOutcome.from_wire(json.loads(json.dumps(outcome.to_wire())))
-        assert arrived == outcome
-        assert arrived.kind is kind
-
-
-def test_an_outcome_on_the_wire_is_made_of_plain_values():
-    wires = [filled(JobOutcome).to_wire(), JobOutcome("run-1", OutcomeKind.OK).to_wire()]
-    assert {type(value) for wire in wires for value in wire.values()} <= {str, int, float, type(None)}
 
 
 @pytest.mark.parametrize(

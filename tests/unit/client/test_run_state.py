@@ -12,7 +12,6 @@ from snakemake_executor_plugin_daskmpi.client.actions import (
     EndJob,
     EndJobs,
     EndRun,
-    Release,
     Report,
     Respawn,
     Say,
@@ -121,10 +120,9 @@ class TestAJob:
         assert list(run.start()) == ["high"]
 
     @pytest.mark.parametrize("kind", [OutcomeKind.OK, OutcomeKind.FAILED, OutcomeKind.OUT_OF_MEMORY])
-    def test_is_let_go_of_before_its_end_is_reported(self, kind):
+    def test_is_reported_when_it_has_ended(self, kind):
         run = Run().running("a")
         actions = run.ends("a", kind)
-        assert kinds(actions) == ["Release", "Report"]
         assert reported(actions) == {"a": kind}
         assert run.state.is_idle
 
@@ -132,20 +130,12 @@ class TestAJob:
         run = Run().running("a")
         run.ends("a")
         assert run.ends("a") == []
-        assert run.state.on_given_up("a", "Dask gave it up") == []
 
     def test_that_no_worker_can_hold_is_refused_with_the_reason(self):
         (report,) = Run(cores=2).submit("a", cores=3)
         assert report.outcome.kind is OutcomeKind.FAILED
         assert "3" in report.outcome.reason
         assert report.outcome.worker == ""
-
-    def test_that_dask_gives_up_is_lost_on_its_worker(self):
-        run = Run().running("a")
-        release, report = run.state.on_given_up("a", "Dask gave it up")
-        assert release == Release("a")
-        assert (report.outcome.kind, report.outcome.worker) == (OutcomeKind.LOST, "rank 2")
-        assert report.outcome.reason == "Dask gave it up"
 
     def test_that_ends_while_a_run_drains_is_reported(self):
         run = Run().running("a")
@@ -166,9 +156,9 @@ class TestALostWorker:
     def test_loses_what_it_ran_and_nothing_else(self):
         run = Run(workers=2, cores=1).running("a", "b")
         actions = run.state.on_worker_lost("tcp://2")
-        assert kinds(actions) == ["Release", "Report"]
+        assert kinds(actions) == ["Report"]
         assert reported(actions) == {"a": OutcomeKind.LOST}
-        assert "rank 2 on node died while running it" in actions[1].outcome.reason
+        assert "rank 2 on node died while running it" in actions[0].outcome.reason
         assert set(run.state.queue.jobs) == {"b"}
 
     def test_gives_back_what_waited_there_for_its_turn(self):
@@ -179,9 +169,17 @@ class TestALostWorker:
         assert run.start() == {"b": "tcp://2", "c": "tcp://2"}
         actions = run.state.on_worker_lost("tcp://2")
         assert reported(actions) == {"b": OutcomeKind.LOST}
-        assert Release("c") in actions
         run.ends("x")
         assert run.start() == {"c": "tcp://3"}
+
+    def test_gives_back_what_it_never_heard_of(self):
+        run = Run(workers=2, cores=1).running("a", "x")
+        run.ends("a")
+        run.submit("b")
+        assert run.start() == {"b": "tcp://2"}
+        assert run.state.on_worker_lost("tcp://2", unsent={"b"}) == []
+        run.ends("x")
+        assert run.start() == {"b": "tcp://3"}
 
     def test_that_nobody_knows_is_no_event(self):
         assert Run().state.on_worker_lost("tcp://9") == []
@@ -256,7 +254,7 @@ class TestAnEndThatSpreads:
 
     def test_in_a_world_of_ranks_a_lost_job_is_reported_a_second_later(self):
         run = Run(is_world=True).running("a")
-        assert kinds(run.state.on_worker_lost("tcp://2")) == ["Release"]
+        assert run.state.on_worker_lost("tcp://2") == []
         assert not run.state.is_idle
         assert run.state.next_alarm_s() == 1.0
         assert run.wait(0.5) == []
@@ -370,8 +368,8 @@ class TestADeadline:
         run = Run().deadline().running("a")
         run.wait(570)
         actions = run.ends("a", OutcomeKind.TIMED_OUT)
-        assert kinds(actions) == ["Release", "EndRun", "TakeBack"]
-        assert isinstance(actions[2], TakeBack)
+        assert kinds(actions) == ["EndRun", "TakeBack"]
+        assert isinstance(actions[1], TakeBack)
 
     @pytest.mark.parametrize(("runtime", "starts"), [(8, True), (9, True)])
     def test_lets_start_what_ends_in_time(self, runtime, starts):

@@ -35,8 +35,3 @@ def test_a_job_whose_worker_died_is_not_run_again_behind_snakemakes_back():
 def test_a_worker_is_told_its_memory_rather_than_left_to_guess():
     options = worker_options("rank 3", WorkerResources((0, 1), mem_mb=4000, disk_mb=0), "/scratch")
     assert options["memory_limit"] == 4_000_000_000
-
-
-def test_a_worker_has_threads_to_spare_for_jobs_that_take_no_core():
-    options = worker_options("rank 3", WorkerResources((0, 1), mem_mb=4000, disk_mb=0), "/scratch")
-    assert options["nthreads"] > 2
