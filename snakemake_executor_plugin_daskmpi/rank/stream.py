@@ -38,12 +38,18 @@ class Stream:
 
     def __init__(self, comm: Comm) -> None:
         self._comm = comm
-        self._unsent: list[Message] = []
+        self._unsent: list[bytes] = []
         self._sending: asyncio.Task[None] | None = None
 
     def send(self, *message: Any) -> None:
-        """Say something soon. If the other end is gone, nobody hears it."""
-        self._unsent.append(message)
+        """Say something soon. If the other end is gone, nobody hears it.
+
+        Raises
+        ------
+        Exception
+            Whatever a part of the message raises that cannot be pickled: then nothing is sent.
+        """
+        self._unsent.append(pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL))
         if self._sending is None:
             self._sending = asyncio.ensure_future(self._send())
 
@@ -51,7 +57,7 @@ class Stream:
         try:
             while self._unsent:
                 batch, self._unsent = self._unsent, []
-                await self._comm.write(pickle.dumps(batch, protocol=pickle.HIGHEST_PROTOCOL))
+                await self._comm.write(batch)
         except OSError as error:
             _log.info("nobody hears what is said to %s: %s", self._comm.peer_address, error)
             self._comm.abort()
@@ -66,7 +72,7 @@ class Stream:
             except OSError as error:
                 _log.info("%s says nothing any more: %s", self._comm.peer_address, error)
                 return
-            yield pickle.loads(batch)  # noqa: S301 - from a rank of this world
+            yield [pickle.loads(message) for message in batch]  # noqa: S301 - from a rank of this world
 
     def close(self) -> None:
         """Close this end; the other one sees it."""
