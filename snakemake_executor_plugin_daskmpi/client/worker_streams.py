@@ -11,6 +11,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.rank import graces
+from snakemake_executor_plugin_daskmpi.rank.dask_config import DASK_CONFIG
 from snakemake_executor_plugin_daskmpi.rank.stream import Stream
 from snakemake_executor_plugin_daskmpi.worker import rpc
 from snakemake_executor_plugin_daskmpi.world import workers
@@ -45,7 +46,9 @@ class WorkerStream:
         """Connect to a worker; OSError if it is not there."""
         from distributed.comm.core import connect
 
-        comm = await connect(address, **client.connection_args)
+        # Explicitly: by now, the configuration of Dask in this process is the user's.
+        timeout = DASK_CONFIG["distributed.comm.timeouts.connect"]
+        comm = await connect(address, timeout=timeout, **client.connection_args)
         await comm.write({"op": Stream.OP, "reply": False})
         return cls(Stream(comm))
 

@@ -14,6 +14,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from snakemake_executor_plugin_daskmpi.errors import WorldError
 from snakemake_executor_plugin_daskmpi.rank.roles import Role
@@ -34,6 +35,15 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _memory: logging.handlers.MemoryHandler | None = None
 _file: logging.Handler | None = None
 _name, _role = "rank ?", Role.CLIENT
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes a log as long as its file takes it: a full disk is no reason for tracebacks on the terminal."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say nothing of a file that takes no more."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 def quiet(name: str, role: Role) -> None:
@@ -91,7 +101,7 @@ def open_rank_log(run_dir: str) -> None:
         sys.stderr.flush()
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
-    handler = logging.StreamHandler(os.fdopen(descriptor, "w", buffering=1))
+    handler = _Handler(os.fdopen(descriptor, "w", buffering=1))
     handler.setFormatter(logging.Formatter(_FORMAT))
     for logger_name in _QUIETED:
         logger = logging.getLogger(logger_name)

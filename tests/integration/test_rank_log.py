@@ -56,6 +56,13 @@ def test_a_workers_log_holds_all_that_it_said_before_and_all_that_it_prints(tmp_
     assert messages_of(log) == ["before the run", "ours", "in run", "printed", "from a native library"]
 
 
+def test_a_log_that_takes_no_more_is_nothing_to_tell_the_user(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/rank-1.log").symlink_to("/dev/full")
+    said = said_by("rank 1", "client", tmp_path / "run")
+    assert (said.stdout, said.stderr) == ("printed\n", "to the terminal\nfrom a native library\n")
+
+
 def test_the_clients_output_stays_on_the_terminal(tmp_path):
     said = said_by("rank 1", "client", tmp_path / "run")
     assert said.stdout == "printed\n"
