@@ -75,7 +75,7 @@ class Pool:
         self._sweeper: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._guard = Guard(self._break)
-        self._streams = WorkerStreams(self._link.client, self._guard, self._on_outcomes, self._on_note)
+        self._streams = WorkerStreams(self._link.client, self._guard, self._lose, self._on_outcomes, self._on_note)
         self._cancelling: Future[None] | None = None
         #: Whether workers take only jobs of certain components; known once open.
         self.names_components = False
@@ -158,7 +158,6 @@ class Pool:
         address = message.get("worker", "")
         is_known = address in self._state.queue.workers
         if message.get("action") == "remove-worker" and is_known:
-            _log.error("%s was lost", self._state.queue.workers[address].name)
             self._guard.in_background(self._lose(address))
         elif message.get("action") == "add-worker" and not is_known and not self._state.is_cancelled:
             self._guard.in_background(self._welcome(address))
@@ -166,6 +165,9 @@ class Pool:
     async def _lose(self, address: str) -> None:
         unsent = await self._streams.lose(address)
         if unsent is not None:
+            # One that came back, and was lost again before it was taken in, has no name yet.
+            info = self._state.queue.workers.get(address)
+            _log.error("%s was lost", info.name if info else address)
             self._do(self._state.on_worker_lost(address, unsent))
 
     async def _welcome(self, address: str) -> None:

@@ -17,7 +17,7 @@ from snakemake_executor_plugin_daskmpi.worker import rpc
 from snakemake_executor_plugin_daskmpi.world import workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from distributed import Client
 
@@ -120,6 +120,8 @@ class WorkerStreams:
         Knows how to connect, and the scheduler.
     guard
         Of the loop.
+    on_removed
+        Is given the address of a worker that is gone; not the only one to tell of it.
     on_outcomes, on_note
         See :meth:`WorkerStream.listen`.
     """
@@ -128,10 +130,11 @@ class WorkerStreams:
         self,
         client: Client,
         guard: Guard,
+        on_removed: Callable[[str], Awaitable[None]],
         on_outcomes: Callable[[list[JobOutcome]], None],
         on_note: Callable[[str], None],
     ) -> None:
-        self._client, self._guard = client, guard
+        self._client, self._guard, self._on_removed = client, guard, on_removed
         self._on_outcomes, self._on_note = on_outcomes, on_note
         self._streams: dict[str, WorkerStream] = {}
         #: Jobs for a worker that cannot be reached any more, which is about to be lost.
@@ -149,13 +152,18 @@ class WorkerStreams:
             await self._remove(address)
 
     async def _remove(self, address: str) -> None:
-        """Have a worker removed that cannot be heard any more, as soon as nothing runs there that may run elsewhere."""
+        """Have a worker removed that cannot be heard any more, as soon as nothing runs there that may run elsewhere.
+
+        The scheduler tells of it; that may take a while where the time of day was set back.
+        """
         with contextlib.suppress(OSError, TimeoutError):
             ending = self._client.run(rpc.end_jobs, workers=[address], on_error="ignore")
             await asyncio.wait_for(ending, graces.CANCEL_S)
-        # The scheduler may have gone, too: whoever looks for it tells.
-        with contextlib.suppress(OSError):
+        try:
             await self._client.run_on_scheduler(workers.remove, address)
+        except OSError:
+            return  # the scheduler has gone, too: whoever looks for it tells
+        await self._on_removed(address)
 
     def run(self, address: str, spec: JobSpec, grant: Grant) -> None:
         """Have a job run by a worker."""

@@ -334,7 +334,7 @@ def jump_in_time(scene: Scene, rng: random.Random) -> None:
     """Set the clock of all processes of the run, forward or back.
 
     Back by seconds only: Dask (2026.8) counts the milliseconds for which it gathers messages by the time of day, so
-    that some may wait for as long as the clock was set back.
+    that what it tells of workers may wait for as long as the clock was set back.
     """
     _set_clock(scene, rng.choice([-20, -5, 30, 3600, 86400]))
 
