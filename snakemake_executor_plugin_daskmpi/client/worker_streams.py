@@ -103,6 +103,8 @@ class WorkerStream:
         """Have all jobs ended that were sent before; done when they have ended, cancelled if the worker goes."""
         number = next(self._numbers)
         self._ending[number] = asyncio.get_running_loop().create_future()
+        if self.has_ended:
+            self._ending[number].cancel()
         self._stream.send("end jobs", number, kind, reason, at_once)
         return self._ending[number]
 
@@ -137,8 +139,8 @@ class WorkerStreams:
         self._client, self._guard, self._on_removed = client, guard, on_removed
         self._on_outcomes, self._on_note = on_outcomes, on_note
         self._streams: dict[str, WorkerStream] = {}
-        #: Jobs for a worker that cannot be reached any more, which is about to be lost.
-        self._unsent: set[str] = set()
+        #: Jobs for workers that cannot be reached any more, which are about to be lost.
+        self._unsent: dict[str, set[str]] = {}
         self._is_closed = False
 
     async def open(self, address: str) -> None:
@@ -169,7 +171,7 @@ class WorkerStreams:
         """Have a job run by a worker."""
         stream = self._streams.get(address)
         if stream is None or stream.has_ended:
-            self._unsent.add(spec.key)
+            self._unsent.setdefault(address, set()).add(spec.key)
         else:
             stream.run(spec, grant)
 
@@ -195,8 +197,7 @@ class WorkerStreams:
         if stream is None:
             return None
         await stream.end(graces.LAST_WORDS_S)
-        unsent, self._unsent = self._unsent, set()
-        return unsent
+        return self._unsent.pop(address, set())
 
     def close(self) -> None:
         """Hear nothing any more."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.client.worker_streams import WorkerStream
+from snakemake_executor_plugin_daskmpi.client.guard import Guard
+from snakemake_executor_plugin_daskmpi.client.worker_streams import WorkerStream, WorkerStreams
 from snakemake_executor_plugin_daskmpi.messages import Grant, JobOutcome, JobSpec, OutcomeKind
 from snakemake_executor_plugin_daskmpi.rank.stream import Stream
 
@@ -140,6 +141,22 @@ async def test_an_order_to_a_worker_that_goes_is_not_waited_for(ends: Ends) -> N
     ends.there.abort()
     await stream.listen(lambda _: None, lambda _: None)
     assert done.cancelled()
+    assert stream.end_jobs(OutcomeKind.CANCELLED, "", at_once=False).cancelled()
+
+
+@with_both_ends
+async def test_of_two_workers_that_go_each_gives_back_the_jobs_that_it_never_heard_of(ends: Ends) -> None:
+    heard: list[Any] = []
+    streams = WorkerStreams(None, Guard(heard.append), heard.append, heard.append, heard.append)
+    for address, comm in (("tcp://2", ends.here), ("tcp://3", ends.there)):
+        comm.abort()
+        streams._streams[address] = stream = WorkerStream(Stream(comm))
+        await stream.listen(heard.append, heard.append)
+        streams.run(address, JobSpec(f"for {address}", "rule a", "a", "log"), Grant())
+    assert await streams.lose("tcp://2") == {"for tcp://2"}
+    assert await streams.lose("tcp://3") == {"for tcp://3"}
+    assert await streams.lose("tcp://3") is None
+    assert heard == []
 
 
 @with_both_ends

@@ -47,7 +47,6 @@ MOST_IN_THE_ROOT = 10
 IMPORTERS = {
     "distributed": {
         "world.link",
-        "client.pool",
         "client.worker_streams",
         "rank.stream",
         "worker.rpc",
