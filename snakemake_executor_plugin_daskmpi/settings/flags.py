@@ -13,7 +13,7 @@ from typing import Optional
 
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.settings.choices import check_words, choice
-from snakemake_executor_plugin_daskmpi.settings.durations import seconds_left
+from snakemake_executor_plugin_daskmpi.settings.durations import parse_walltime, seconds_left
 from snakemake_executor_plugin_daskmpi.settings.slurm_flags import CONTAINER_RUNTIMES, PMI_TYPES, SlurmSettings
 
 LAUNCHERS = ("auto", "local", "mpiexec", "srun", "sbatch", "plan", "script")
@@ -183,6 +183,8 @@ class Settings(SlurmSettings):
                 raise SettingsError(f"{flag} cannot be {value}.", next_step=f"{flag} 1 or more, or leave it out.")
         if self.deadline is not None:
             seconds_left(self.deadline, time.time())
+        if self.walltime:
+            parse_walltime(self.walltime)
         for name in ("disk_mb", "respawn", "linger"):
             value = getattr(self, name)
             if value is not None and value < 0:

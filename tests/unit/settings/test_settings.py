@@ -132,6 +132,12 @@ def test_a_quotation_that_does_not_end_is_refused(name):
     assert str(raised.value).endswith(f"\n  Next: close the quotation, or leave {flag(name)} out.")
 
 
+@pytest.mark.parametrize("text", ["abc", "0", "2 fortnights"])
+def test_a_walltime_that_is_none_is_refused_also_where_no_job_is_planned(text):
+    with pytest.raises(SettingsError, match="--daskmpi-walltime cannot be"):
+        Settings(launcher="local", walltime=text).check()
+
+
 def test_scratch_space_can_be_zero_but_not_less():
     Settings(disk_mb=0).check()
     with pytest.raises(SettingsError, match=r"^--daskmpi-disk-mb cannot be -1\."):
