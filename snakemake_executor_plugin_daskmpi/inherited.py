@@ -20,6 +20,7 @@ import sys
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import NamedTuple
 
 #: By name; RLIMIT_OFILE is another name of RLIMIT_NOFILE.
 _LIMITS = {n: getattr(resource, n) for n in dir(resource) if n.startswith("RLIMIT_") and n != "RLIMIT_OFILE"}
@@ -32,8 +33,7 @@ _STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
+class Inherited(NamedTuple):
     """What differs from what a process of the world has anyway."""
 
     #: Environment variables, with None for those that are unset.

@@ -6,7 +6,6 @@ Runs on: rank 1.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -169,7 +168,7 @@ class JobQueue:
         if not after:
             self._extensible.append(queue)
         grant = grant_of(assignment, job.request, job.spec.mpi, self.workers)
-        return Start(job, replace(grant, bind=self._bind, after=after))
+        return Start(job, grant._replace(bind=self._bind, after=after))
 
     def _extend(self, queue: deque[str], started: list[Start]) -> None:
         """Send short jobs to a worker before those ahead of them have ended, so that it need not wait for us."""

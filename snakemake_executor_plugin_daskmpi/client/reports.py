@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -120,7 +120,7 @@ class Reports:
         if outcome.kind is OutcomeKind.LOST and outcome.worker and not outcome.log_tail:
             path = rank_log.rank_log_path(self.run_dir, outcome.worker)
             tail = tail_of(path, n_lines=5)
-            outcome = replace(outcome, log=str(path) if tail else "", log_tail=tail)
+            outcome = outcome._replace(log=str(path) if tail else "", log_tail=tail)
         log = Path(outcome.log or job.spec.log)
         logs = [os.path.relpath(log)] if log.exists() else []
         text = job_errors.text(outcome, info.job, job.spec)

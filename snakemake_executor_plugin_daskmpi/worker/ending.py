@@ -6,12 +6,10 @@ Runs on: ranks >= 2.
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a job ended, as the forkserver saw it."""
 
     exit_code: int | None
@@ -20,7 +18,7 @@ class Ending:
     ended_at: float
     #: What its process said: ``failed``, ``exit_code``, ``signal``, ``reason``, ``next_step``, ``shadow_dir``,
     #: ``tmpdir``, ``obstacle``.
-    report: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any]
 
     @property
     def was_killed(self) -> bool:

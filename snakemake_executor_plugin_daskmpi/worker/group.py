@@ -9,7 +9,7 @@ pipes and services tie to the failed one, and would wait for it for ever, is kil
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.messages import (
@@ -147,8 +147,7 @@ class Group:
             )
         member, outcome = self._failed
         why = outcome.reason or f"it ended with {exit_text(outcome.exit_code, outcome.signal)}"
-        return replace(
-            outcome,
+        return outcome._replace(
             key=self.spec.key,
             reason=f"of its jobs, {member.spec.name} failed: {why}",
             log=member.spec.log,

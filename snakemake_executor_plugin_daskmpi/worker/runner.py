@@ -105,7 +105,7 @@ class Runner:
             except OSError as error:
                 reason = f"the list of its nodes could not be written: {error}"
                 return JobOutcome(spec.key, OutcomeKind.FAILED, self.name, socket.gethostname(), reason=reason)
-        spec = dataclasses.replace(spec, environment=(*added.items(), *spec.environment))
+        spec = spec._replace(environment=(*added.items(), *spec.environment))
         running = Running(spec, grant, asyncio.get_running_loop().create_future())
         self._running[spec.key] = running
         try:
