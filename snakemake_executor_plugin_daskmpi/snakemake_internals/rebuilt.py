@@ -9,6 +9,7 @@ with which Snakemake's own local executor prepares and runs a job.
 from __future__ import annotations
 
 import copy
+import os
 import tempfile
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -161,11 +162,10 @@ def tmpdir_to_tell(job: Any) -> str:
 def prepared(workflow: Workflow, job: Any) -> Callable[[], None]:
     """Prepare a rebuilt job as Snakemake's local executor does, and return what runs its body."""
     from snakemake.executors.local import Executor, run_wrapper
-    from snakemake.utils import available_cpu_count
 
     if workflow.resource_settings.cores is None:
         # As with Snakemake's cluster executors, which say --cores all. Only now: it would limit the job's threads.
-        workflow.global_resources["_cores"] = available_cpu_count()
+        workflow.global_resources["_cores"] = len(os.sched_getaffinity(0))
     arguments = Executor.job_args_and_prepare(SimpleNamespace(workflow=workflow, dag=workflow.dag), job)
     if not is_cached(job):
         return lambda: run_wrapper(*arguments)
