@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +58,8 @@ class Executor(SpawningExecutor):
         """Get a world, unless there is nothing to do."""
         self._settings = self.executor_settings or Settings()
         self._notes = Notes(self.logger)
+        # Most jobs of a rule ask for the same.
+        self._request_of = functools.lru_cache(maxsize=256)(self._read_request)
         #: What kinds of workers offer.
         self._offers: list[WorkerResources] = []
         self._leaving = Leaving(self._on_drain, self._on_hurry)
@@ -223,7 +226,6 @@ class Executor(SpawningExecutor):
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submit one job."""
         info = SubmittedJobInfo(job)
-        self._notes.foreign(dict(job.resources.items()), steered=self._pool is not None and self._pool.names_components)
         self.report_job_submission(info, register_job=not self._reports.marks)
         self._submit(info, self._spawn_all_because or body.obstacle(job))
 
@@ -234,10 +236,18 @@ class Executor(SpawningExecutor):
     def _submit(self, info: SubmittedJobInfo, obstacle: str) -> None:
         spec = self._job_specs.spec_of(info.job, obstacle)
         assert self._pool is not None  # noqa: S101 - without jobs there is no pool, and none without
-        request = JobResources.of(info.job.resources)
+        resources = tuple(info.job.resources.items())
+        # 1 and True are equal, and not the same.
+        request = self._request_of(resources, tuple(type(value) for _, value in resources))
         floor = least_of(info.job, request) if spec.units else request
         self._notes.oversized(spec.name, floor, self._offers)
         self._pool.submit(Job(spec, request, floor, min(int(info.job.priority), 2**31), info))
+
+    def _read_request(self, resources: tuple[tuple[str, object], ...], _types: tuple[type, ...]) -> JobResources:
+        """Return what resources ask for, and tell of those that have no effect here."""
+        asked = dict(resources)
+        self._notes.foreign(asked, steered=self._pool is not None and self._pool.names_components)
+        return JobResources.of(asked)
 
     def _note_spawned(self, name: str, obstacle: str) -> None:
         self.logger.debug(f"daskmpi: {name} is spawned: {obstacle}")

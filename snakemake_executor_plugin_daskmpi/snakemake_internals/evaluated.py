@@ -82,26 +82,28 @@ def recorded_parts(job: Any) -> dict[str, Any]:
     if any(is_flagged(file, "storage_object") for file in files):
         raise NotRecordableError("its storage is declared in the Snakefile")
     is_shell = rule.shellcmd is not None
-    call = record(rule.run_func, _known(job), workflow.linemaps, job.benchmark_repeats or 0)
+    left_open = _open_names(job)
+    told_there = _told_there(job, left_open)
+    call = record(rule.run_func, _known(job, told_there), workflow.linemaps, job.benchmark_repeats or 0)
     # A command already contains them; the table of a benchmark may need them, too.
     params = not is_shell or (job.benchmark is not None and workflow.output_settings.benchmark_extended)
     return job_parts(job, params=params, resources=True) | {
         "params": _params(job) if params else (),
         "call": call,
         "state": {name: getattr(rule, name) for name in RULE_STATE},
-        "told_there": _told_there(job),
-        "open": {name: _open_resource(job, name) for name in rule.resources if name in _open_names(job)},
+        "told_there": told_there,
+        "open": {name: _open_resource(job, name) for name in rule.resources if name in left_open},
         "files": {"output": _packed(job.output), "log": _packed(job.log)},
         "benchmark": job.benchmark is not None and _packed_file(job.benchmark),
         "kinds": {kind: [file in getattr(job, kind) for file in job.output] for kind in _KINDS},
     }
 
 
-def _known(job: Any) -> dict[str, Any]:
+def _known(job: Any, told_there: list[str]) -> dict[str, Any]:
     """Return what rank 1 knows of the parameters of a compiled rule."""
     from snakemake.iocontainers import ResourceList
 
-    resources = dict(job.resources.items()) | {name: open_text(name) for name in _told_there(job)}
+    resources = dict(job.resources.items()) | {name: open_text(name) for name in told_there}
     return {
         "input": job.input._plainstrings(),  # noqa: SLF001
         "output": job.output._plainstrings(),  # noqa: SLF001
@@ -123,9 +125,9 @@ def _open_names(job: Any) -> list[str]:
     return [name for name, value in job.resources.items() if isinstance(value, TBDString)]
 
 
-def _told_there(job: Any) -> list[str]:
+def _told_there(job: Any, left_open: list[str]) -> list[str]:
     """Return the resources that a command gets on the worker: those left to it, and what starts MPI programs there."""
-    return _open_names(job) + (["mpi"] if "mpi" in job.resources.keys() else [])  # noqa: SIM118 - no mapping
+    return left_open + (["mpi"] if "mpi" in job.resources.keys() else [])  # noqa: SIM118 - no mapping
 
 
 def _open_resource(job: Any, name: str) -> tuple[str, Any]:

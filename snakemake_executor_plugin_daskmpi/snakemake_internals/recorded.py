@@ -132,19 +132,18 @@ def record(
     from snakemake.shell import shell
 
     code = function.__code__
-    names = code.co_varnames[: code.co_argcount - len(function.__defaults__ or ())]
-    unknown = {name: _Unknown(name) for name in names if name not in known and name != "bench_iteration"}
+    names, unknown = _parameters_of(code, len(function.__defaults__ or ()))
+    values = {name: known.get(name, unknown[name]) for name in names if name != "bench_iteration"}
     made: list[tuple[str, int, tuple[Any, ...], dict[str, Any]]] = []
     theirs = function.__globals__
     recorders = {name: _recorder(name, made) if _is_snakemakes(name, theirs) else _refuse for name in CALLED}
     run = FunctionType(code, theirs | recorders, code.co_name, function.__defaults__, function.__closure__)
     for iteration in range(n_times) if n_times else (None,):
-        run(**unknown, **{n: v for n, v in known.items() if n in names}, bench_iteration=iteration)
+        run(**values, bench_iteration=iteration)
     if len(made) not in (0, n_times or 1):
         raise NotRecordableError("it does more than one thing")
     # By identity: other objects may be equal to them.
-    parameters = {id(value): value.parameter for value in unknown.values()}
-    parameters |= {id(v): Parameter(n) for n, v in known.items() if not isinstance(v, (str, int, type(None)))}
+    parameters = {id(v): unknown[n].parameter for n, v in values.items() if not isinstance(v, (str, int, type(None)))}
     calls = tuple(
         (
             tuple(parameters.get(id(value), value) for value in arguments),
@@ -159,6 +158,13 @@ def record(
     return Recorded(code.co_name, names, file, line, called, calls, shells)
 
 
+@functools.lru_cache(maxsize=1000)
+def _parameters_of(code: CodeType, n_defaults: int) -> tuple[tuple[str, ...], dict[str, _Unknown]]:
+    """Return the parameters of a rule's function, and what stands for the value of each where it is not known."""
+    names = code.co_varnames[: code.co_argcount - n_defaults]
+    return names, {name: _Unknown(name) for name in names}
+
+
 def open_text(name: str) -> str:
     """Return what stands in a command for the value of a resource that the worker's node decides on.
 
@@ -169,10 +175,11 @@ def open_text(name: str) -> str:
 
 def _recorder(called: str, made: list[tuple[str, int, tuple[Any, ...], dict[str, Any]]]) -> Callable[..., None]:
     """Return what notes a call in place of the function that would carry it out."""
-    from snakemake.utils import format as formatted
 
     def recorder(*arguments: Any, **keywords: Any) -> None:
         if called == "shell":
+            from snakemake.utils import format as formatted
+
             command, *rest = arguments
             # As the function itself does, with the names of its caller and of the Snakefile.
             text = formatted(command, *rest, stepout=2, **keywords)

@@ -5,6 +5,7 @@ Runs on: rank 1 (``dumps``) and in the processes of jobs on ranks >= 2 (``class_
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 from types import FunctionType
@@ -34,17 +35,28 @@ def dumps(obj: Any, *, parsed: bool, users_modules: bool = True) -> bytes:
     Exception
         Whatever an object raises that cannot be pickled at all.
     """
+    fast, thorough = _picklers()
+    try:
+        return _pickled(fast, obj, parsed, users_modules)
+    except Exception:  # noqa: BLE001 - a raise of the second attempt is the outcome
+        return _pickled(thorough, obj, parsed, users_modules)
+
+
+@functools.cache
+def _picklers() -> tuple[type[pickle.Pickler], type[pickle.Pickler]]:
+    """Return the fast and the thorough one, made once: a class takes longer to make than a job to pickle."""
     import cloudpickle
     from snakemake.io import _IOFile
 
-    def reduced(part: Any) -> Any:
+    def reduced(part: Any, pickler: Any) -> Any:
         if isinstance(part, _IOFile):
             return str, (str(part),)
         if isinstance(part, (type, FunctionType)):
             # What the Snakefile defines belongs to no module.
-            if part.__module__ is None and not parsed:
+            if part.__module__ is None and not pickler.parsed:
                 raise pickle.PicklingError(f"{part.__qualname__} is defined in the Snakefile")
-            if part.__module__ is not None and not users_modules and not inherited.is_everywhere(part.__module__):
+            may_import = part.__module__ is None or pickler.users_modules or inherited.is_everywhere(part.__module__)
+            if not may_import:
                 raise pickle.PicklingError(f"{part.__qualname__} is of a module of the user's")
             if isinstance(part, type) and part.__module__ is None:
                 return class_of_snakefile, (part.__qualname__,)
@@ -52,17 +64,22 @@ def dumps(obj: Any, *, parsed: bool, users_modules: bool = True) -> bytes:
 
     class Fast(pickle.Pickler):
         def reducer_override(self, part: Any) -> Any:
-            return reduced(part)
+            return reduced(part, self)
 
     class Thorough(cloudpickle.Pickler):
         def reducer_override(self, part: Any) -> Any:
-            short = reduced(part)
+            short = reduced(part, self)
             return super().reducer_override(part) if short is NotImplemented else short
 
-    try:
-        return _pickled(Fast, obj)
-    except Exception:  # noqa: BLE001 - a raise of the second attempt is the outcome
-        return _pickled(Thorough, obj)
+    return Fast, Thorough
+
+
+def _pickled(pickler_class: Any, obj: Any, parsed: bool, users_modules: bool) -> bytes:  # noqa: FBT001 - as given
+    buffer = io.BytesIO()
+    pickler = pickler_class(buffer, protocol=pickle.HIGHEST_PROTOCOL)
+    pickler.parsed, pickler.users_modules = parsed, users_modules
+    pickler.dump(obj)
+    return buffer.getvalue()
 
 
 def know_snakefile(names: dict[str, Any]) -> None:
@@ -75,9 +92,3 @@ def class_of_snakefile(name: str) -> type:
     """Return a class that the Snakefile of this process defined; KeyError if it did not."""
     found: type = _snakefile[name]
     return found
-
-
-def _pickled(pickler: type[pickle.Pickler], obj: Any) -> bytes:
-    buffer = io.BytesIO()
-    pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(obj)
-    return buffer.getvalue()
