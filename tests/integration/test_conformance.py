@@ -90,6 +90,7 @@ def s3() -> Iterator[str]:
 @pytest.mark.skipif(IN_WORLD in os.environ, reason="this is the world that this test starts; nothing to lift")
 @pytest.mark.parametrize("mpi", SAMPLED)
 @pytest.mark.nightly
+@pytest.mark.timeout(600)
 def test_snakemakes_conformance_tests_pass_in_a_world(workflow: Workflow, s3: str, mpi: str):
     require(mpi)
     environ = {**workflow.environ(), **MPIS[mpi].environ, IN_WORLD: "1", S3_URL: s3}
@@ -100,5 +101,5 @@ def test_snakemakes_conformance_tests_pass_in_a_world(workflow: Workflow, s3: st
     tests, number = (Path(__file__), 6) if mpi == "mpich" else (f"{Path(__file__)}::TestOnSharedFiles", 2)
     program = f'{rank}; exec "{sys.executable}" -m pytest {" ".join(options)} {tests}'
     run = workflow.start_command([str(MPIS[mpi].mpiexec), "-n", "4", "bash", "-c", program], environ)
-    run.ends_with(0, timeout_s=240)
+    run.ends_with(0, timeout_s=540)
     assert run.text.count(f"{number} passed") == 1, run.text
