@@ -171,7 +171,13 @@ class JobQueue:
         return Start(job, grant._replace(bind=self._bind, after=after))
 
     def _extend(self, queue: deque[str], started: list[Start]) -> None:
-        """Send short jobs to a worker before those ahead of them have ended, so that it need not wait for us."""
+        """Send short jobs to a worker before those ahead of them have ended, so that it need not wait for us.
+
+        Only when half of those sent before have ended: then several travel together.
+        """
+        n_ahead = self._durations.jobs_ahead(self.jobs[queue[-1]].spec.kind) if queue else 0
+        if len(queue) - 1 > n_ahead // 2:
+            return
         while queue and len(queue) <= self._durations.jobs_ahead(self.jobs[queue[-1]].spec.kind):
             after = queue[-1]
             if self.jobs[after].spec.units:
