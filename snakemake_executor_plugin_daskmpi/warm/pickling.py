@@ -37,9 +37,9 @@ def dumps(obj: Any, *, parsed: bool, users_modules: bool = True) -> bytes:
     """
     fast, thorough = _picklers()
     try:
-        return _pickled(fast, obj, parsed, users_modules)
+        return _pickled(fast, obj, parsed=parsed, users_modules=users_modules)
     except Exception:  # noqa: BLE001 - a raise of the second attempt is the outcome
-        return _pickled(thorough, obj, parsed, users_modules)
+        return _pickled(thorough, obj, parsed=parsed, users_modules=users_modules)
 
 
 @functools.cache
@@ -74,7 +74,7 @@ def _picklers() -> tuple[type[pickle.Pickler], type[pickle.Pickler]]:
     return Fast, Thorough
 
 
-def _pickled(pickler_class: Any, obj: Any, parsed: bool, users_modules: bool) -> bytes:  # noqa: FBT001 - as given
+def _pickled(pickler_class: Any, obj: Any, *, parsed: bool, users_modules: bool) -> bytes:
     buffer = io.BytesIO()
     pickler = pickler_class(buffer, protocol=pickle.HIGHEST_PROTOCOL)
     pickler.parsed, pickler.users_modules = parsed, users_modules
