@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_executor_plugin_daskmpi import command_line, inherited
-from snakemake_executor_plugin_daskmpi.client import requeue
+from snakemake_executor_plugin_daskmpi.client import known_internals, requeue
 from snakemake_executor_plugin_daskmpi.client.job import Job
 from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
 from snakemake_executor_plugin_daskmpi.client.job_table import Journal
@@ -37,7 +37,6 @@ from snakemake_executor_plugin_daskmpi.resources import JobResources
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility, incomplete
 from snakemake_executor_plugin_daskmpi.snakemake_internals.group_needs import least_of
-from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import END, ROUNDS, Scheduler
 from snakemake_executor_plugin_daskmpi.warm import body
 from snakemake_executor_plugin_daskmpi.world import bootstrap, workers
 
@@ -87,7 +86,8 @@ class Executor(SpawningExecutor):
         self._run_dir = Path.cwd() / ".snakemake" / "daskmpi" / self._run_id
         try:
             rank_log.open_rank_log(str(self._run_dir))
-            self._scheduler = self._known_scheduler()
+            self._scheduler = known_internals.scheduler_of(self.workflow, self.logger)
+            self._chains = known_internals.chains_of(self.dag, self.logger)
             self._job_specs = Specs(self._run_id, self._run_dir, self.command_of, self._note_spawned)
             self._pool = self._pool_of(world)
             offers = self._pool.open(self._run_context(), self._patience_s)
@@ -169,23 +169,6 @@ class Executor(SpawningExecutor):
             self.logger.warning(f"daskmpi: jobs are spawned, which is slower: {self._spawn_all_because}")
             return b""
 
-    def _known_scheduler(self) -> Scheduler:
-        """Return Snakemake's scheduler as far as this version of it is known; say what cannot be done."""
-        rounds = [*compatibility.lacks_of_scheduler(ROUNDS), *compatibility.lacks_of_limit()]
-        end = compatibility.lacks_of_scheduler(END)
-        differs = "this version of Snakemake differs from those we know"
-        if rounds:
-            self.logger.warning(
-                f"daskmpi: at most 100 jobs start a second, unless --max-jobs-per-timespan lifts that: {differs}: "
-                f"{'; '.join(rounds)}."
-            )
-        if end:
-            self.logger.warning(
-                f"daskmpi: jobs that cannot start before the run ends are going to count as failed: {differs}: "
-                f"{'; '.join(end)}."
-            )
-        return Scheduler(self.workflow, has_rounds=not rounds, has_end=not end)
-
     def _listen_to_signals(self) -> None:
         on_node = {"SLURM_JOB_ID", "SLURMD_NODENAME"} <= os.environ.keys()
         by_slurm, in_world = bootstrap.is_in_slurm_step() or on_node, bootstrap.current_world() is not None
@@ -220,7 +203,8 @@ class Executor(SpawningExecutor):
             )
         self._job_specs.inherited = inherited.changes()
         # Snakemake gives them in no order, and the first ones start while others are handed over.
-        super().run_jobs(sorted(jobs, key=lambda job: (-job.priority, -job.threads)))
+        n_behind = self._chains.n_behind
+        super().run_jobs(sorted(jobs, key=lambda job: (-job.priority, -n_behind(job), -job.threads)))
         self._scheduler.hold_another_round()
 
     def run_job(self, job: JobExecutorInterface) -> None:
@@ -241,7 +225,8 @@ class Executor(SpawningExecutor):
         request = self._request_of(resources, tuple(type(value) for _, value in resources))
         floor = least_of(info.job, request) if spec.units else request
         self._notes.oversized(spec.name, floor, self._offers)
-        self._pool.submit(Job(spec, request, floor, min(int(info.job.priority), 2**31), info))
+        priority, n_behind = min(int(info.job.priority), 2**31), self._chains.n_behind(info.job)
+        self._pool.submit(Job(spec, request, floor, priority, n_behind, info))
 
     def _read_request(self, resources: tuple[tuple[str, object], ...], _types: tuple[type, ...]) -> JobResources:
         """Return what resources ask for, and tell of those that have no effect here."""

@@ -23,6 +23,8 @@ class Job:
     wish: JobResources
     floor: JobResources
     priority: int
+    #: Number of jobs in the longest chain that waits for it.
+    n_behind: int = 0
     #: Snakemake's ``SubmittedJobInfo`` of it, which only the reports look into.
     info: Any = None
     #: What it waits for, or has.

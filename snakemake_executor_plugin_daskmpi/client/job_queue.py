@@ -98,7 +98,7 @@ class JobQueue:
         if refusal is not None:
             return refusal
         self.jobs[job.key] = job
-        self._placement.enqueue(job.key, job.request, job.priority)
+        self._placement.enqueue(job.key, job.request, job.priority, job.n_behind)
         if runtime_min is not None and self.deadline is not None:
             heappush(self._by_runtime, (-runtime_min, job.key))
         return None

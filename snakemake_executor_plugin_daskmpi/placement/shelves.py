@@ -2,7 +2,7 @@
 
 Runs on: rank 1. Pure.
 
-Jobs of one priority that ask for the same are one *pile*. Shapes that differ only in memory and disk lie on one
+Jobs of one urgency that ask for the same are one *pile*. Shapes that differ only in memory and disk lie on one
 *shelf*, most memory first, so that bisection finds the first that fits.
 """
 
@@ -17,16 +17,17 @@ from snakemake_executor_plugin_daskmpi.placement.capacity import Amounts
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.placement.capacity import Capacity
+    from snakemake_executor_plugin_daskmpi.placement.urgency import Urgency
     from snakemake_executor_plugin_daskmpi.resources import JobResources
 
-#: Lower goes first: priority, size, runtime, age.
+#: Lower goes first: priority, chain, no GPUs, size, runtime, age.
 Rank = tuple[float, ...]
 
 
 class Kind(NamedTuple):
     """What all piles on a shelf have in common."""
 
-    priority: int
+    urgency: Urgency
     cores: int
     gpus: int
     #: Order of magnitude.
@@ -36,18 +37,18 @@ class Kind(NamedTuple):
     spanning_tasks: int
 
     @classmethod
-    def of(cls, priority: int, request: JobResources) -> Kind:
+    def of(cls, urgency: Urgency, request: JobResources) -> Kind:
         """Return on which kind of shelf a job belongs."""
         magnitude = (request.runtime_min or 0).bit_length()
         tasks = request.tasks if request.spans else 0
-        return cls(priority, request.cores, request.gpus, magnitude, request.component, tasks)
+        return cls(urgency, request.cores, request.gpus, magnitude, request.component, tasks)
 
 
 @dataclass(eq=False, slots=True)
 class Pile:
-    """The waiting jobs of one priority that ask for the same, oldest first."""
+    """The waiting jobs of one urgency that ask for the same, oldest first."""
 
-    priority: int
+    urgency: Urgency
     request: JobResources
     needs: Amounts
     shelf: Shelf
@@ -64,7 +65,9 @@ class Pile:
         """Compute size and rank against the most that any worker offers of each resource."""
         shares = [need / (offered or 1) for need, offered in zip(self.needs, most, strict=True)]
         self.dominant = shares.index(max(shares))
-        self.rank = (-self.priority, -max(shares), *self.order[2:])
+        size = sum(share * share for share in shares)
+        priority, chain = self.urgency
+        self.rank = (-priority, -chain, not self.needs.gpus, -size, *self.order[2:])
 
 
 @dataclass(eq=False, slots=True)
@@ -91,7 +94,7 @@ class Shelves:
 
     def __init__(self) -> None:
         self.pile_of: dict[str, Pile] = {}
-        self._shapes: dict[tuple[int, JobResources], Pile] = {}
+        self._shapes: dict[tuple[Urgency, JobResources], Pile] = {}
         self._shelves: dict[Kind, Shelf] = {}
         self._most = Amounts()
         self._shapes_made = 0
@@ -106,13 +109,13 @@ class Shelves:
         """All piles, in no order."""
         return list(self._shapes.values())
 
-    def shape_at(self, priority: int, request: JobResources) -> Pile | None:
+    def shape_at(self, urgency: Urgency, request: JobResources) -> Pile | None:
         """Return the pile of such jobs; None if none waits."""
-        return self._shapes.get((priority, request))
+        return self._shapes.get((urgency, request))
 
-    def put(self, key: str, request: JobResources, priority: int) -> None:
+    def put(self, key: str, request: JobResources, urgency: Urgency) -> None:
         """Add a job."""
-        pile = self._shapes.get((priority, request)) or self._new_shape(priority, request)
+        pile = self._shapes.get((urgency, request)) or self._new_shape(urgency, request)
         pile.keys[key] = None
         pile.shelf.fresh = True
         self.pile_of[key] = pile
@@ -122,7 +125,7 @@ class Shelves:
         pile = self.pile_of.pop(key)
         del pile.keys[key]
         if not pile.keys:
-            del self._shapes[pile.priority, pile.request]
+            del self._shapes[pile.urgency, pile.request]
             piles = pile.shelf.piles
             del piles[bisect_left(piles, pile.order, key=attrgetter("order"))]
             if not piles:
@@ -148,14 +151,14 @@ class Shelves:
         piles = [shelf.piles[0] for shelf in self._shelves.values() if shelf.passed_over >= patience]
         return sorted((pile for pile in piles if not pile.reserved), key=attrgetter("rank"))
 
-    def _new_shape(self, priority: int, request: JobResources) -> Pile:
+    def _new_shape(self, urgency: Urgency, request: JobResources) -> Pile:
         """Put a new pile on its shelf, a new one if need be."""
         runtime_min = request.runtime_min or 0
-        kind = Kind.of(priority, request)
+        kind = Kind.of(urgency, request)
         shelf = self._shelves.setdefault(kind, Shelf(kind))
         self._shapes_made += 1
         order = (-request.mem_mb, -request.disk_mb, -runtime_min, self._shapes_made)
-        pile = self._shapes[priority, request] = Pile(priority, request, Amounts.asked(request), shelf, order)
+        pile = self._shapes[urgency, request] = Pile(urgency, request, Amounts.asked(request), shelf, order)
         pile.measure(self._most)
         insort(shelf.piles, pile, key=attrgetter("order"))
         return pile

@@ -124,6 +124,13 @@ class Demand:
             ends[index] = max((ends[i] for i in job.after), default=0.0) + job.need.minutes
         return max(ends, default=0.0)
 
+    def n_behind(self) -> list[int]:
+        """Return for each job how many jobs the longest chain has that waits for it."""
+        waiting, lengths = self.dependents(), [0] * len(self.jobs)
+        for index in reversed(self._in_order()):
+            lengths[index] = max((lengths[other] + 1 for other in waiting[index]), default=0)
+        return lengths
+
     def dependents(self) -> list[list[int]]:
         """Return for each job those that wait for it."""
         waiting: list[list[int]] = [[] for _ in self.jobs]

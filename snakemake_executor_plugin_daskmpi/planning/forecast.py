@@ -110,6 +110,7 @@ def _runs(components: Sequence[Component], demand: Demand) -> list[_Run]:
     """Return when and where each job runs, each as soon as those before it are done and a worker has room."""
     placement, component_of = _placement(components)
     waiting, left = demand.dependents(), [len(job.after) for job in demand.jobs]
+    n_behind = demand.n_behind()
     ends: list[tuple[float, int]] = []
     runs: list[_Run] = []
     ready = [index for index, number in enumerate(left) if not number]
@@ -120,7 +121,7 @@ def _runs(components: Sequence[Component], demand: Demand) -> list[_Run]:
             if job.need.is_local:
                 heappush(ends, (now + job.need.minutes, index))
             else:
-                placement.enqueue(str(index), job.need.resources, job.priority)
+                placement.enqueue(str(index), job.need.resources, job.priority, n_behind[index])
         for assignment in placement.assignments():
             job = demand.jobs[int(assignment.key)]
             end = now + job.need.minutes

@@ -4,7 +4,7 @@ Runs on: rank 1, before a run.
 
 Where something has changed, the run does without, and says so: its bodies are spawned (:func:`changes`), its rounds are
 Snakemake's, its end is that of a run with failed jobs (:func:`lacks_of_scheduler`), outputs are marked when their jobs
-are handed over (:func:`incomplete.can_wait`).
+are handed over (:func:`incomplete.can_wait`), jobs go by their size only (:func:`lacks_of_dag`).
 """
 
 from __future__ import annotations
@@ -78,6 +78,11 @@ def changes(workflow: Workflow) -> list[str]:
 def lacks_of_scheduler(names: Collection[str]) -> list[str]:
     """Return which attributes and methods Snakemake's scheduler does not have any more, in words."""
     return _lacks_of_class("scheduling.job_scheduler", "JobScheduler", names)
+
+
+def lacks_of_dag(names: Collection[str]) -> list[str]:
+    """Return which attributes and methods Snakemake's DAG does not have any more, in words."""
+    return _lacks_of_class("dag", "DAG", names)
 
 
 def lacks_of_limit() -> list[str]:

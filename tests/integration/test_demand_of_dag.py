@@ -9,6 +9,8 @@ import pytest
 
 from snakemake_executor_plugin_daskmpi.planning.demand import Job, demand_of
 from snakemake_executor_plugin_daskmpi.resources import JobResources
+from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility
+from snakemake_executor_plugin_daskmpi.snakemake_internals.chains import CHAINS, Chains
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +117,15 @@ def test_the_demand_of_a_dag_is_its_jobs_with_what_they_need_and_wait_for(dag: A
     gather = by_rule["gather"][0]
     assert gather.need.is_local
     assert {found.jobs[i].rule for i in gather.after} == {"second"}
+
+
+def test_the_chains_that_a_run_goes_by_are_those_of_the_demand(dag: Any) -> None:
+    assert compatibility.lacks_of_dag(CHAINS) == []
+    found, chains = demand_of(dag), Chains(dag)
+    run = {job.rule.name: chains.n_behind(job) for job in dag.needrun_jobs()}
+    assert run == {"all": 0, "gather": 1, "second": 2, "first": 3, "two": 1, "one": 2, "train": 1}
+    plan = {job.rule: n_behind for job, n_behind in zip(found.jobs, found.n_behind(), strict=True)}
+    assert {rule: n for rule, n in plan.items() if rule in run} == {r: n for r, n in run.items() if r in plan}
 
 
 def test_what_the_rules_do_not_say_is_remembered(dag: Any) -> None:

@@ -31,12 +31,33 @@ def test_priority_goes_before_size() -> None:
     assert started(placement) == ["urgent"]
 
 
-def test_the_larger_goes_first_and_size_is_the_largest_share_of_any_resource() -> None:
+def test_what_a_longer_chain_waits_for_goes_before_size_but_after_priority() -> None:
+    placement = placement_of(WorkerResources(cores=(0,), mem_mb=1000, disk_mb=0))
+    placement.enqueue("large", JobResources(mem_mb=900))
+    placement.enqueue("of a chain", JobResources(), n_behind=3)
+    placement.enqueue("of a longer chain", JobResources(), n_behind=40)
+    placement.enqueue("urgent", JobResources(), priority=1)
+    order = []
+    while keys := started(placement):
+        order += keys
+        placement.release(keys[0])
+    assert order == ["urgent", "of a longer chain", "of a chain", "large"]
+
+
+def test_the_larger_goes_first_and_size_is_that_of_all_shares() -> None:
     placement = placement_of(FOUR_CORES)
     placement.enqueue("half the cores", JobResources(cores=2, mem_mb=100))
-    placement.enqueue("most of the memory", JobResources(cores=1, mem_mb=9000))
     placement.enqueue("three cores", JobResources(cores=3, mem_mb=100))
+    placement.enqueue("most of the memory", JobResources(cores=1, mem_mb=9000))
+    placement.enqueue("half of both", JobResources(cores=2, mem_mb=6000))
     assert started(placement) == ["most of the memory", "three cores"]
+
+
+def test_a_job_with_a_gpu_goes_before_larger_ones_without() -> None:
+    placement = placement_of(GPU_WORKER)
+    placement.enqueue("all cores", JobResources(cores=8))
+    placement.enqueue("gpu", JobResources(gpus=1))
+    assert started(placement) == ["gpu"]
 
 
 def test_the_longer_goes_first_among_jobs_of_one_size() -> None:

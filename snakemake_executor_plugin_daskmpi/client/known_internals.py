@@ -1,0 +1,42 @@
+"""Snakemake's scheduler and DAG, as far as the installed version has what we know of them; the user is told what not.
+
+Runs on: rank 1, before a run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility
+from snakemake_executor_plugin_daskmpi.snakemake_internals.chains import CHAINS, Chains
+from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import END, ROUNDS, Scheduler
+
+if TYPE_CHECKING:
+    from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
+
+_DIFFERS = "this version of Snakemake differs from those we know"
+
+
+def scheduler_of(workflow: Any, logger: LoggerExecutorInterface) -> Scheduler:
+    """Return the scheduler of a workflow, and warn of what will go on without it."""
+    rounds = [*compatibility.lacks_of_scheduler(ROUNDS), *compatibility.lacks_of_limit()]
+    end = compatibility.lacks_of_scheduler(END)
+    if rounds:
+        logger.warning(
+            f"daskmpi: at most 100 jobs start a second, unless --max-jobs-per-timespan lifts that: {_DIFFERS}: "
+            f"{'; '.join(rounds)}."
+        )
+    if end:
+        logger.warning(
+            f"daskmpi: jobs that cannot start before the run ends are going to count as failed: {_DIFFERS}: "
+            f"{'; '.join(end)}."
+        )
+    return Scheduler(workflow, has_rounds=not rounds, has_end=not end)
+
+
+def chains_of(dag: Any, logger: LoggerExecutorInterface) -> Chains:
+    """Return the chains of a DAG, and warn if none is known."""
+    lacks = compatibility.lacks_of_dag(CHAINS)
+    if lacks:
+        logger.warning(f"daskmpi: jobs that long chains wait for do not start first: {_DIFFERS}: {'; '.join(lacks)}.")
+    return Chains(dag, is_known=not lacks)
