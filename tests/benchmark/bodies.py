@@ -21,7 +21,6 @@ from pathlib import Path
 from statistics import median
 
 from commands import CHECKOUT, RunError, environment, scratch_directory, seconds_of, snakemake_command
-from throughput import work_seconds
 
 SNAKEFILE = """\
 import time
@@ -110,6 +109,15 @@ def measured(contender: Contender, scratch: Path, timeout_s: float) -> float:
         return contender.jobs / work_seconds(directory)
     finally:
         shutil.rmtree(directory)
+
+
+def work_seconds(directory: Path) -> float:
+    """Return the time between the two events that the Snakefile notes."""
+    events = [line.split() for line in (directory / "events").read_text().splitlines()]
+    if [name for name, _ in events] != ["start", "end"]:
+        raise RunError(f"Expected one start and one end, got: {events}", directory)
+    (_, begin), (_, end) = events
+    return float(end) - float(begin)
 
 
 def table(measurements: list[Contender]) -> str:
