@@ -152,7 +152,8 @@ def _end_without(launcher: int, place: Place, sleep: Callable[[float], None] = t
     """
     while os.getppid() == launcher:
         sleep(_LOOK_UP_S)
-    place.send(signal.SIGKILL)
+    if place.seat.role is not roles.Role.CLIENT:  # to which our own end is a SIGTERM: it has jobs, and a lock
+        place.send(signal.SIGKILL)
     if place.scratch is not None:
         shutil.rmtree(place.scratch, ignore_errors=True)
     os._exit(128 + signal.SIGKILL)

@@ -74,8 +74,12 @@ def terminate_rank_1(workflow: Workflow, run: Run) -> None:
 
 def _terminate_twice(send: Callable[[int], None], run: Run) -> None:
     send(signal.SIGTERM)
-    wait_until(lambda: "SIGTERM was received: no further jobs start" in run.text, on_timeout=lambda: run.text)
-    send(signal.SIGTERM)
+    # Open MPI's mpiexec ends all ranks on the first one, and shows nothing that they say after it.
+    wait_until(
+        lambda: "SIGTERM was received: no further jobs start" in run.text or run.has_ended, on_timeout=lambda: run.text
+    )
+    if not run.has_ended:
+        send(signal.SIGTERM)
 
 
 #: Where the launcher ends all ranks by SIGKILL at once, so that their scratch directories stay.

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from harness import Workflow
 
 
+#: A job of rank 1 itself, beside those that wait on workers.
+LOCAL = """
+rule local:
+    output: "local.txt"
+    shell: "touch started.local; sleep 1000; touch {output}"
+"""
+
+
 @pytest.mark.parametrize("mpi", SAMPLED)
 def test_a_killed_worker_loses_its_jobs_and_the_world_does_the_rest(workflow: Workflow, mpi: str):
     run = kill_and_check(workflow, lambda workflow: workflow.server(3), 1, launcher=mpi)
@@ -85,11 +93,12 @@ def test_a_killed_keeper_leaves_nothing_running(workflow: Workflow, rank: int, w
 @pytest.mark.parametrize("mpi", SAMPLED)
 def test_a_part_of_the_launcher_that_is_killed_takes_its_ranks_along(workflow: Workflow, mpi: str):
     workflow.write("Snakefile", WAITING)
-    run = workflow.start(launcher=mpi)
-    workflow.wait_for("started.0", "started.1", run=run)
+    workflow.write("Snakefile", f"localrules: local\n{workflow.read('Snakefile')}{LOCAL}")
+    run = workflow.start("all", "local.txt", launcher=mpi)
+    workflow.wait_for("started.0", "started.1", "started.local", run=run)
     workflow.rank(1).parent().kill()
     workflow.killed = True
     run.wait(90)
     workflow.assert_nothing_left()
     assert not workflow.has("out/0.txt")
-    workflow.run("--unlock", launcher="auto")
+    assert not workflow.locks(), "rank 1 ends in order"

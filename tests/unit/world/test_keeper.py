@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.rank import graces
+from snakemake_executor_plugin_daskmpi.rank import graces, processes
 from snakemake_executor_plugin_daskmpi.rank.roles import EXIT_CODE_FILE, Seat
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.world import keeper
@@ -426,6 +426,33 @@ def test_a_rank_ends_with_its_child_and_its_folder_when_its_launcher_does(tmp_pa
         assert pipe.read() == "looked\n"
     assert code_of(launcher) == -signal.SIGKILL
     assert not scratch.exists()
+
+
+def test_rank_1_ends_in_order_when_its_launcher_is_gone():
+    reader, writer = os.pipe()
+
+    def launch() -> int:
+        forked(keep)
+        signal.pause()
+        return 0
+
+    def keep() -> int:
+        child, launcher = forked(client), os.getppid()
+        os.kill(launcher, signal.SIGKILL)
+        keeper._end_without(launcher, Place(Settings(), CLIENT, child, None))
+        return 0
+
+    def client() -> int:
+        signal.signal(signal.SIGTERM, lambda *_: os.write(writer, b"ends in order\n"))
+        processes.end_with_parent(signal.SIGTERM)
+        signal.pause()
+        return 0
+
+    launcher = forked(launch)
+    os.close(writer)
+    with open(reader) as pipe:
+        assert pipe.read() == "ends in order\n"
+    assert code_of(launcher) == -signal.SIGKILL
 
 
 def test_once_a_child_has_ended_a_signal_reaches_nobody(tmp_path):
