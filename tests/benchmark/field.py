@@ -17,11 +17,13 @@ Snakemake.
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +35,6 @@ from commands import (
     REFERENCE_PLUGINS,
     RunError,
     environment,
-    scratch_directory,
     seconds_of,
     snakemake_command,
 )
@@ -116,12 +117,35 @@ def hyperqueue(folder: Path) -> Iterator[Path]:
         text=True,
     )
     try:
-        if process.stdout is None or process.stdout.readline() != "up\n":
+        # Before, the server prints a table about itself.
+        if "up\n" not in (process.stdout or ()):
             raise RunError("HyperQueue's server did not start", folder)
         yield server
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def slurm() -> Iterator[dict[str, str]]:
+    """Start a Slurm, and yield what its clients have in their environment.
+
+    The slurm plugin takes all of Slurm's variables from its jobs, which then look for the configuration where it lies
+    on any cluster. So it does here, for the time.
+    """
+    place = Path("/etc/slurm/slurm.conf")
+    if place.exists():
+        sys.exit(f"There is a Slurm on this machine: {place} exists.")
+    cluster = SlurmCluster()
+    cluster.up()
+    try:
+        place.parent.mkdir(exist_ok=True)
+        place.symlink_to(cluster.conf)
+        yield cluster.environ
+    finally:
+        place.unlink(missing_ok=True)
+        cluster.down()
+        cluster.wipe()
 
 
 def contenders(names: list[str], scratch: Path, server: Path | None) -> list[Contender]:
@@ -137,7 +161,9 @@ def contenders(names: list[str], scratch: Path, server: Path | None) -> list[Con
         (scratch / "hq_submit.py").write_text(HQ_SUBMIT)
         return snakemake("cluster-generic", "--jobs", str(SLOTS), "--cluster-generic-submit-cmd", submit)
 
-    slurm = ("--jobs", str(SLOTS), "--default-resources", "slurm_account=none", "slurm_partition=main")
+    # This Slurm has no database, which the plugin would ask by default.
+    slurm = ("--jobs", str(SLOTS), "--slurm-status-command", "squeue")
+    slurm += ("--default-resources", "slurm_account=none", "slurm_partition=main")
     makers: dict[str, Callable[[], Contender]] = {
         "local": lambda: Contender("local", lambda _: snakemake("local", "--cores", str(SLOTS)), ()),
         "slurm": lambda: Contender(
@@ -236,22 +262,16 @@ def main() -> None:
     options = parser.parse_args()
     if reason := missing():
         sys.exit(reason)
-    cluster = SlurmCluster()
-    cluster.up()
-    try:
-        with scratch_directory() as scratch:
-            hq = installed(scratch / "hyperqueue", "hyperqueue")
-            with hyperqueue(hq) as server:
-                entrants = contenders(options.only, scratch, server)
-                for turn in range(options.repeats):
-                    for job_s in options.job_s:
-                        for each in entrants:
-                            took = measured(each, job_s, scratch, cluster.environ, options)
-                            each.seconds.setdefault(job_s, []).append(took)
-                            print(f"round {turn + 1}, {job_s:g} s, {each.name}: {took:.1f} s", flush=True)
-    finally:
-        cluster.down()
-        cluster.wipe()
+    # Nodes have a /dev/shm each.
+    with slurm() as slurm_environ, tempfile.TemporaryDirectory(prefix="field-") as folder:
+        scratch = Path(folder)
+        with hyperqueue(installed(scratch / "hyperqueue", "hyperqueue")) as server:
+            entrants = contenders(options.only, scratch, server)
+            for turn, job_s in itertools.product(range(options.repeats), options.job_s):
+                for each in entrants:
+                    took = measured(each, job_s, scratch, slurm_environ, options)
+                    each.seconds.setdefault(job_s, []).append(took)
+                    print(f"round {turn + 1}, {job_s:g} s, {each.name}: {took:.1f} s", flush=True)
     print(f"\n{table(entrants, options.jobs)}")
     if options.json:
         options.json.write_text(json.dumps({each.name: each.seconds for each in entrants}, indent=2) + "\n")
