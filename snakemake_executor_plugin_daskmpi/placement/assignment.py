@@ -5,11 +5,10 @@ Runs on: rank 1. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(NamedTuple):
     """One job that starts now."""
 
     key: str

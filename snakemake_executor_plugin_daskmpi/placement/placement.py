@@ -22,7 +22,6 @@ from all of them at once, and ages to reservations on all of them at once. It gi
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from heapq import heappop, heappush
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -171,7 +170,7 @@ class Placement:
         successor = next(iter(pile.keys))
         self._waiting.take(successor)
         self._successors[key], self._running[successor] = successor, self._running[key]
-        assignment = replace(held, key=successor)
+        assignment = held._replace(key=successor)
         self._placed_as[successor] = (urgency, request, assignment)
         return assignment
 
