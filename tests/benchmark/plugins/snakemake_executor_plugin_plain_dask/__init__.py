@@ -8,71 +8,39 @@ Dask's own resources say how many run at a time.
 """
 
 import os
-import subprocess
-import sys
-from functools import partial
+from collections.abc import Callable
+from typing import Any
 
-from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
-from snakemake_interface_executor_plugins.executors.real import RealExecutor
-from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
-from snakemake_interface_executor_plugins.settings import CommonSettings, ExecMode
+import snakemake_executor_plugin_spawning as spawning
 
-# As cluster executors: without the last one, each job would install a storage plugin.
-common_settings = CommonSettings(
-    non_local_exec=True,
-    implies_no_shared_fs=False,
-    job_deploy_sources=False,
-    auto_deploy_default_storage_provider=False,
-)
+common_settings = spawning.common_settings
 
 
-class Executor(RealExecutor):
-    """Run each job's own Snakemake command as a task of Dask's."""
+class Pool:
+    """Dask's local cluster of two workers, with the methods of a pool of threads that the other executor has."""
 
-    def __post_init__(self) -> None:
-        """Start two workers, which share the slots."""
+    def __init__(self, slots: int) -> None:
         import distributed
 
-        slots = int(os.environ["BENCHMARK_SLOTS"])
+        each = slots // 2
         self.cluster = distributed.LocalCluster(
-            n_workers=2, threads_per_worker=slots // 2, resources={"cores": slots // 2}, dashboard_address=None
+            n_workers=2, threads_per_worker=each, resources={"cores": each}, dashboard_address=None
         )
         self.client = distributed.Client(self.cluster)
 
-    def run_job(self, job: JobExecutorInterface) -> None:
-        """Submit the job's command and return."""
-        info = SubmittedJobInfo(job)
-        self.report_job_submission(info)
-        command = ["/bin/sh", "-c", self.format_job_exec(job)]
-        resources = {"cores": job.threads}
-        future = self.client.submit(subprocess.run, command, check=True, pure=False, resources=resources)
-        future.add_done_callback(partial(self._report, info))
+    def submit(self, function: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        """Have a worker call a function, and return Dask's future of it."""
+        return self.client.submit(function, *arguments, **more, pure=False, resources={"cores": 1})
 
-    def _report(self, info: SubmittedJobInfo, future: object) -> None:
-        """Tell Snakemake how the job ended."""
-        if future.status == "finished":
-            self.report_job_success(info)
-        else:
-            self.report_job_error(info)
-
-    def shutdown(self) -> None:
+    def shutdown(self, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - the other pool's
         """End the cluster."""
         self.client.close()
         self.cluster.close()
 
-    def cancel(self) -> None:
-        """End the cluster."""
-        self.shutdown()
 
-    @property
-    def cores(self) -> str:
-        """Let a job use the cores that it finds, as cluster executors do."""
-        return "all"
+class Executor(spawning.Executor):
+    """Run each job's own Snakemake command as a task of Dask's."""
 
-    def get_python_executable(self) -> str:
-        """Run jobs with the interpreter that runs Snakemake."""
-        return sys.executable
-
-    def get_exec_mode(self) -> ExecMode:
-        """Run jobs in the mode of cluster executors."""
-        return ExecMode.REMOTE
+    def __post_init__(self) -> None:
+        """Start the cluster."""
+        self.pool = Pool(int(os.environ["BENCHMARK_SLOTS"]))
