@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi import apart, command_line, inherited
 from snakemake_executor_plugin_daskmpi.client import requeue
-from snakemake_executor_plugin_daskmpi.launch import launchers
-from snakemake_executor_plugin_daskmpi.slurm.submission import record
-from snakemake_executor_plugin_daskmpi.world import bootstrap, prefork
+from snakemake_executor_plugin_daskmpi.world import bootstrap
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
@@ -40,6 +38,11 @@ def enter(settings: Settings) -> None:
     # 3. Here the ranks of a launcher's world part: this returns on rank 1 only, in a fork of it.
     bootstrap.enter_world(settings)
     if bootstrap.current_world() is None:
+        # Not at the top: ranks, and runs of other executors, start faster without.
+        from snakemake_executor_plugin_daskmpi.launch import launchers
+        from snakemake_executor_plugin_daskmpi.slurm.submission import record
+        from snakemake_executor_plugin_daskmpi.world import prefork
+
         # 4. Outside a world: fork the processes of a local one before they could inherit anything of the user's.
         if launchers.is_local(settings):
             prefork.fork_ahead(settings)

@@ -30,7 +30,6 @@ from snakemake_executor_plugin_daskmpi.client.spawn_command import SpawningExecu
 from snakemake_executor_plugin_daskmpi.client.specs import Specs
 from snakemake_executor_plugin_daskmpi.client.time_left import deadline_of
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
-from snakemake_executor_plugin_daskmpi.launch.launchers import launch
 from snakemake_executor_plugin_daskmpi.messages import RunContext
 from snakemake_executor_plugin_daskmpi.rank import rank_log
 from snakemake_executor_plugin_daskmpi.resources import JobResources
@@ -78,7 +77,7 @@ class Executor(SpawningExecutor):
                 next_step="leave it out; ready jobs start within milliseconds.",
             )
         self._listen_to_signals()
-        world: World = bootstrap.current_world() or launch(self._settings, self.dag, self._before_exec)
+        world: World = bootstrap.current_world() or self._launched()
         self._world = world
         requeue.note_lock(Path.cwd(), os.environ)
         started = dt.datetime.now().astimezone()
@@ -103,6 +102,12 @@ class Executor(SpawningExecutor):
             raise
         self._offers = list(dict.fromkeys(offers.values()))
         self._introduce(world, offers)
+
+    def _launched(self) -> World:
+        # Not at the top: ranks, and runs of other executors, start faster without.
+        from snakemake_executor_plugin_daskmpi.launch.launchers import launch
+
+        return launch(self._settings, self.dag, self._before_exec)
 
     @property
     def _patience_s(self) -> float:

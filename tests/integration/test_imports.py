@@ -49,6 +49,11 @@ def test_it_leaves_the_import_of_a_slow_package_to_whoever_needs_it(after_import
     assert package not in after_import["modules"]
 
 
+@pytest.mark.parametrize("folder", ["launch", "planning", "slurm.script", "doctor", "profile"])
+def test_ranks_do_without_what_only_a_login_node_needs(after_import, folder):
+    assert not [name for name in after_import["modules"] if f"daskmpi.{folder}" in name]
+
+
 def test_it_starts_no_thread(after_import):
     assert after_import["threads"] == ["MainThread"]
     assert after_import["kernel_threads"] == 1
