@@ -117,7 +117,7 @@ def test_without_keep_going_nothing_new_starts_after_a_failure(workflow: Workflo
 
         rule slow:
             output: "slow.txt"
-            shell: "sleep 1; touch {output}"
+            shell: "until grep -qr 'Error in rule failed' .snakemake/log; do sleep 0.1; done; touch {output}"
 
         rule never:
             input: "slow.txt"
