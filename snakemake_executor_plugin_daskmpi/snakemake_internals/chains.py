@@ -41,10 +41,12 @@ class Chains:
         path = [job]  # no recursion: chains are longer than Python's stack
         while path:
             last = path[-1]
+            if last in lengths:  # several jobs lead to it
+                path.pop()
+                continue
             waiting = [other for other in depending.get(last, ()) if needrun(other)]
             unknown = [other for other in waiting if other not in lengths]
             path += unknown
             if not unknown:
                 lengths[last] = max((lengths[other] + 1 for other in waiting), default=0)
-                path.pop()
         return lengths[job]

@@ -136,6 +136,7 @@ def slurm() -> Iterator[dict[str, str]]:
     place = Path("/etc/slurm/slurm.conf")
     if place.exists():
         sys.exit(f"There is a Slurm on this machine: {place} exists.")
+    place.unlink(missing_ok=True)  # of a run that was killed
     cluster = SlurmCluster()
     cluster.up()
     try:
@@ -162,13 +163,13 @@ def contenders(names: list[str], scratch: Path, server: Path | None) -> list[Con
         return snakemake("cluster-generic", "--jobs", str(SLOTS), "--cluster-generic-submit-cmd", submit)
 
     # This Slurm has no database, which the plugin would ask by default.
-    slurm = ("--jobs", str(SLOTS), "--slurm-status-command", "squeue")
-    slurm += ("--default-resources", "slurm_account=none", "slurm_partition=main")
+    of_slurm = ("--jobs", str(SLOTS), "--slurm-status-command", "squeue")
+    of_slurm += ("--default-resources", "slurm_account=none", "slurm_partition=main")
     makers: dict[str, Callable[[], Contender]] = {
         "local": lambda: Contender("local", lambda _: snakemake("local", "--cores", str(SLOTS)), ()),
         "slurm": lambda: Contender(
             "slurm",
-            lambda _: snakemake("slurm", *slurm),
+            lambda _: snakemake("slurm", *of_slurm),
             (
                 installed(
                     scratch / "slurm", "snakemake-executor-plugin-slurm", "snakemake-executor-plugin-slurm-jobstep"

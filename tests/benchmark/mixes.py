@@ -9,7 +9,9 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
+from snakemake_executor_plugin_daskmpi.planning import demand
+from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Need
+from snakemake_executor_plugin_daskmpi.resources import JobResources, Steering, WorkerResources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,20 +34,11 @@ class Load:
     jobs: list[Job]
     workers: list[WorkerResources]
 
-    def waiting(self) -> list[list[int]]:
-        """Return for each job those that wait for it."""
-        waiting: list[list[int]] = [[] for _ in self.jobs]
-        for index, job in enumerate(self.jobs):
-            for before in job.after:
-                waiting[before].append(index)
-        return waiting
-
-    def n_behind(self) -> list[int]:
-        """Return for each job how many jobs the longest chain has that waits for it."""
-        waiting, lengths = self.waiting(), [0] * len(self.jobs)
-        for index in reversed(range(len(self.jobs))):
-            lengths[index] = max((lengths[other] + 1 for other in waiting[index]), default=0)
-        return lengths
+    @property
+    def demand(self) -> Demand:
+        """What a plan reads from a DAG, with a rule for all."""
+        needs = [(Need(job.request, Steering(), job.duration_s / 60), job.after) for job in self.jobs]
+        return Demand(tuple(demand.Job("rule", need, after=after) for need, after in needs))
 
 
 def worker(cores: int, mem_mb: int, gpus: int = 0) -> WorkerResources:
@@ -131,7 +124,7 @@ def lower_bound_s(load: Load) -> float:
     a worker counted as 1 if x > 1-e and as 0 if x < e, for some e up to 1/2. The shares of jobs that run together still
     sum to at most 1 (a dual feasible function: Fekete and Schepers 2001).
     """
-    jobs, waiting = load.jobs, load.waiting()
+    jobs, waiting = load.jobs, load.demand.dependents()
     before, after = [0.0] * len(jobs), [0.0] * len(jobs)
     for index, job in enumerate(jobs):
         before[index] = max((before[i] + jobs[i].duration_s for i in job.after), default=0.0)

@@ -28,7 +28,7 @@ SMALL_JOBS = 7
 
 def makespan_s(load: Load) -> float:
     """Return how long a load takes through Placement if starting and ending a job takes no time."""
-    placement, n_behind, waiting = Placement(), load.n_behind(), load.waiting()
+    placement, n_behind, waiting = Placement(), load.demand.n_behind(), load.demand.dependents()
     for number, offer in enumerate(load.workers):
         placement.add_worker(f"w{number}", offer)
     left = [len(job.after) for job in load.jobs]
