@@ -85,6 +85,7 @@ class Executor(SpawningExecutor):
         self._run_dir = Path.cwd() / ".snakemake" / "daskmpi" / self._run_id
         try:
             rank_log.open_rank_log(str(self._run_dir))
+            self._rounds = known_internals.rounds_of(self.workflow, self.logger)
             self._scheduler = known_internals.scheduler_of(self.workflow, self.logger)
             self._chains = known_internals.chains_of(self.dag, self.logger)
             self._job_specs = Specs(self._run_id, self._run_dir, self.command_of, self._note_spawned)
@@ -200,17 +201,17 @@ class Executor(SpawningExecutor):
         """Submit all jobs that are ready."""
         self._leaving.interruption.mind()
         self._listen_to_signals()
-        self._leaving.has_jobs = True
-        if self._scheduler.lift_default_limit():
+        if self._rounds.is_limit_lifted and not self._leaving.has_jobs:
             self.logger.info(
                 "daskmpi: Snakemake's default limit of 100 job starts a second is lifted; "
                 "--max-jobs-per-timespan with another value limits them."
             )
+        self._leaving.has_jobs = True
         self._job_specs.inherited = inherited.changes()
         # Snakemake gives them in no order, and the first ones start while others are handed over.
         n_behind = self._chains.n_behind
         super().run_jobs(sorted(jobs, key=lambda job: (-job.priority, -n_behind(job), -job.threads)))
-        self._scheduler.hold_another_round()
+        self._rounds.hold_another()
 
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submit one job."""

@@ -5,11 +5,13 @@ Runs on: rank 1, before a run.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility
 from snakemake_executor_plugin_daskmpi.snakemake_internals.chains import CHAINS, Chains
-from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import END, ROUNDS, Scheduler
+from snakemake_executor_plugin_daskmpi.snakemake_internals.rounds import LIMITER, ROUNDS, Rounds
+from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import END, Scheduler
 
 if TYPE_CHECKING:
     from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
@@ -17,21 +19,26 @@ if TYPE_CHECKING:
 _DIFFERS = "this version of Snakemake differs from those we know"
 
 
-def scheduler_of(workflow: Any, logger: LoggerExecutorInterface) -> Scheduler:
-    """Return the scheduler of a workflow, and warn of what will go on without it."""
-    rounds = [*compatibility.lacks_of_scheduler(ROUNDS), *compatibility.lacks_of_limit()]
-    end = compatibility.lacks_of_scheduler(END)
-    if rounds:
+def rounds_of(workflow: Any, logger: LoggerExecutorInterface) -> Rounds:
+    """Return the rounds of the scheduler that is making its executor, and warn if they stay Snakemake's own."""
+    lacks = [*compatibility.lacks_of_scheduler(ROUNDS), *compatibility.lacks_of_limit(LIMITER)]
+    if lacks:
         logger.warning(
             f"daskmpi: at most 100 jobs start a second, unless --max-jobs-per-timespan lifts that: {_DIFFERS}: "
-            f"{'; '.join(rounds)}."
+            f"{'; '.join(lacks)}."
         )
-    if end:
+    return Rounds.in_the_making(in_parts=workflow.nodes == sys.maxsize, are_known=not lacks)
+
+
+def scheduler_of(workflow: Any, logger: LoggerExecutorInterface) -> Scheduler:
+    """Return the scheduler of a workflow, and warn of what will go on without it."""
+    lacks = compatibility.lacks_of_scheduler(END)
+    if lacks:
         logger.warning(
             f"daskmpi: jobs that cannot start before the run ends are going to count as failed: {_DIFFERS}: "
-            f"{'; '.join(end)}."
+            f"{'; '.join(lacks)}."
         )
-    return Scheduler(workflow, has_rounds=not rounds, has_end=not end)
+    return Scheduler(workflow, has_end=not lacks)
 
 
 def chains_of(dag: Any, logger: LoggerExecutorInterface) -> Chains:

@@ -88,7 +88,10 @@ def _always() -> list[str]:
         _entry(
             "Hand over all jobs that are ready: the plugin places them by cores, memory and GPUs.", "jobs: unlimited"
         ),
-        _entry("The default one solves an optimisation problem per round, for nothing here.", "scheduler: greedy"),
+        _entry(
+            "Where --resources ration something, the default one solves an optimisation problem per round.",
+            "scheduler: greedy",
+        ),
     ]
 
 

@@ -85,9 +85,9 @@ def lacks_of_dag(names: Collection[str]) -> list[str]:
     return _lacks_of_class("dag", "DAG", names)
 
 
-def lacks_of_limit() -> list[str]:
+def lacks_of_limit(names: Collection[str]) -> list[str]:
     """Return what Snakemake's limit of job starts does not have any more, in words."""
-    limiter = _lacks_of_class("scheduling.job_scheduler", "JobRateLimiter", {"_limit"})
+    limiter = _lacks_of_class("scheduling.job_scheduler", "JobRateLimiter", names)
     return [*limiter, *_lacks_of_class("settings.types", "MaxJobsPerTimespan", {"max_jobs", "timespan"})]
 
 

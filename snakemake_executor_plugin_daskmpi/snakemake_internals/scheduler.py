@@ -1,24 +1,16 @@
-"""Snakemake's scheduler: fewer rounds of it, and its end.
+"""Snakemake's scheduler as a run sees it, and its end.
 
 Runs on: rank 1.
 
 Nothing here is promised by Snakemake: :mod:`compatibility` looks at the start of a run whether all of it is there. Its
 sets are changed under its own lock only, since its threads change them, too.
 
-**Rounds.** Snakemake starts at most 100 jobs a second unless told otherwise (``--max-jobs-per-timespan``), to protect
-batch systems, and holds a round with all ready jobs whenever a job ends. Here there is no batch system to protect, and
-the pool holds the queue. So the default limit is lifted, and with ``--jobs unlimited`` a round looks at a part of the
-ready jobs only, since Snakemake's selection takes time in proportion to the square of their number. What the user has
-set stays. The limit also makes Snakemake hold another round a second after each in which jobs were handed over, by a
-thread that keeps it from ending before. Without it another round comes at once: of the ready jobs, a part may be left.
-
-**The end.** Jobs that were set aside stay among those that Snakemake takes for running, so that it goes on with the
-others. It ends in order (lock released, hooks called) once it is told to as by SIGTERM, and they are none any more.
+Jobs that were set aside stay among those that Snakemake takes for running, so that it goes on with the others. It ends
+in order (lock released, hooks called) once it is told to as by SIGTERM, and they are none any more.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +19,7 @@ if TYPE_CHECKING:
 
     from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterface
 
-#: Snakemake's default of --max-jobs-per-timespan: jobs, seconds.
-_DEFAULT_LIMIT = (100, 1)
-#: Jobs that a round looks at; measured, 1,000 cost 0.3 s, and 3,000 already 2 s.
-_SUBSAMPLE = 1000
-
-#: What this module uses of Snakemake's JobScheduler for fewer rounds, and for the end: attributes and methods.
-ROUNDS = frozenset({"job_rate_limiter", "subsample", "resources", "_open_jobs"})
+#: What this module uses of Snakemake's JobScheduler: attributes and methods.
 END = frozenset(
     {"running", "failed", "finished_jobs", "keepgoing", "exit_gracefully", "error_callback"}
     | {"_lock", "_tofinish", "_toerror", "_last_job_selection_empty"}
@@ -48,13 +34,12 @@ class Scheduler:
     ----------
     workflow
         Whose scheduler is made after its executor.
-    has_rounds, has_end
-        Whether the installed Snakemake has what :data:`ROUNDS` and :data:`END` name. Without the former, the limit
-        stays. Without the latter, the run's end is made of what Snakemake's interface for executors promises.
+    has_end
+        Whether the installed Snakemake has what :data:`END` names. Without, the run's end is made of what Snakemake's
+        interface for executors promises.
     """
 
     workflow: WorkflowExecutorInterface
-    has_rounds: bool = True
     has_end: bool = True
 
     @property
@@ -65,28 +50,6 @@ class Scheduler:
     @property
     def _its(self) -> Any:
         return self.workflow.scheduler
-
-    # -- rounds --------------------------------------------------------------------------------
-
-    def lift_default_limit(self) -> bool:
-        """Lift the default limit of job starts, and say whether there was one to lift."""
-        if not self.has_rounds:
-            return False
-        limiter = self._its.job_rate_limiter
-        limit = getattr(limiter, "_limit", None)
-        if (getattr(limit, "max_jobs", 0), getattr(limit, "timespan", 0)) != _DEFAULT_LIMIT:
-            return False
-        self._its.job_rate_limiter = None
-        # Where there is no limiter from the start, this many jobs may be started in a round.
-        self._its.resources["_job_count"] = sys.maxsize
-        if self.workflow.nodes == sys.maxsize and self._its.subsample is None:
-            self._its.subsample = _SUBSAMPLE
-        return True
-
-    def hold_another_round(self) -> None:
-        """Have another round held at once, if nothing limits it."""
-        if self.has_rounds and self._its.job_rate_limiter is None:
-            self._its._open_jobs.release()  # noqa: SLF001 - no public way
 
     # -- jobs ----------------------------------------------------------------------------------
 

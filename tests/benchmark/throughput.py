@@ -121,9 +121,7 @@ class Contender:
             "jobs_per_s": {"median": median(rates), "min": rates[0], "max": rates[-1]},
             "ms_per_job": 1000 / median(rates),
             "whole_s": median(sample.whole_s for sample in self.samples),
-            "cpu_ms_per_job": {
-                kind: median(1000 * sample.cpu_s[kind] / self.jobs for sample in self.samples) for kind in KINDS
-            },
+            "cpu_ms_per_job": cpu_ms(self),
             "samples": [vars(sample) for sample in self.samples],
         }
 
@@ -218,12 +216,36 @@ def table(measurements: list[Contender]) -> str:
 def cost_table(measurements: list[Contender]) -> str:
     """Return milliseconds of CPU for each job, by what took them; workers are those and all bodies."""
     lines = [f"CPU ms/job{'':12}" + "".join(f"{kind:>11}" for kind in (*KINDS, "all"))]
-    for each in measurements:
-        columns = [*KINDS, "all"]
-        costs = [[*sample.cpu_s.values(), sum(sample.cpu_s.values())] for sample in each.samples]
-        middle = [median(1000 * cost[n] / each.jobs for cost in costs) for n in range(len(columns))]
-        lines.append(f"{each.letter}  {each.name:19}" + "".join(f"{ms:11.2f}" for ms in middle))
+    lines += [
+        f"{each.letter}  {each.name:19}" + "".join(f"{ms:11.2f}" for ms in cpu_ms(each).values())
+        for each in measurements
+    ]
     return "\n".join(lines)
+
+
+def cpu_ms(contender: Contender) -> dict[str, float]:
+    """Return milliseconds of CPU for each job by kind of process, and of all; medians."""
+    samples = [sample.cpu_s | {"all": sum(sample.cpu_s.values())} for sample in contender.samples]
+    return {kind: median(1000 * cpu[kind] / contender.jobs for cpu in samples) for kind in (*KINDS, "all")}
+
+
+def ratios(measurements: list[Contender]) -> str:
+    """Return what this plugin costs as ratios to what a and b cost, as text; empty if one of them did not run."""
+    by_letter = {each.letter: each for each in measurements}
+    if not by_letter.keys() >= {"a", "b", "d"}:
+        return ""
+    nothing, local, ours = (cpu_ms(by_letter[letter]) for letter in "abd")
+    # Bodies that have ended count with their programs. These cost what they cost with local.
+    python = ours["workers"] + ours["programs"] - local["programs"]
+    return "\n".join(
+        f"{text:58}{ratio:6.2f}"
+        for text, ratio in {
+            "CPU of rank 1 / nothing": ours["Snakemake"] / nothing["Snakemake"],
+            "CPU of rank 0 / nothing": ours["scheduler"] / nothing["Snakemake"],
+            "CPU of workers without local's cost of programs / nothing": python / nothing["Snakemake"],
+            "CPU of all / local": ours["all"] / local["all"],
+        }.items()
+    )
 
 
 def report(measurements: list[Contender], options: argparse.Namespace) -> dict[str, Any]:
@@ -261,7 +283,7 @@ def main() -> None:
             for each in entrants:
                 each.samples.append(measured(each, scratch, options))
                 print(f"round {turn + 1}, {each.name}: {each.jobs / each.samples[-1].work_s:.1f} jobs/s", flush=True)
-    print(f"\n{table(entrants)}\n\n{cost_table(entrants)}")
+    print("", table(entrants), cost_table(entrants), ratios(entrants), sep="\n\n")
     if options.json:
         options.json.write_text(json.dumps(report(entrants, options), indent=2) + "\n")
 

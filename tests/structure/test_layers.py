@@ -65,6 +65,7 @@ IMPORTERS = {
         "warm.pickling",
         "snakemake_internals.rebuilt",
         "snakemake_internals.recorded",
+        "snakemake_internals.rounds",
         "snakemake_internals.workflows",
         "snakemake_internals.compatibility",
         "worker.child",

@@ -1,20 +1,16 @@
-"""Snakemake's own scheduler in our hands: fewer rounds, its end, and a version of it that differs."""
+"""The end of Snakemake's own scheduler in our hands, and a version of it that differs."""
 
 from __future__ import annotations
 
 import signal
-import sys
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from snakemake.resources import Resources
-from snakemake.scheduling.greedy import SchedulerSettings
-from snakemake.scheduling.job_scheduler import JobScheduler
-from snakemake.settings.types import MaxJobsPerTimespan
 
+from schedulers import scheduler
 from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility
-from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import END, ROUNDS, Scheduler
+from snakemake_executor_plugin_daskmpi.snakemake_internals.rounds import LIMITER, ROUNDS
+from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import END, Scheduler
 
 
 @pytest.fixture(autouse=True)
@@ -25,65 +21,10 @@ def _handlers():
     signal.signal(signal.SIGTERM, before)
 
 
-def scheduler_of(
-    limit: str = "100/1s", nodes: int = sys.maxsize, subsample: int | None = None
-) -> tuple[Scheduler, Any]:
-    """Return ours and Snakemake's own, of as much of a workflow as that looks at."""
-    workflow: Any = SimpleNamespace(
-        dryrun=False,
-        touch=False,
-        local_exec=True,
-        nodes=nodes,
-        output_settings=SimpleNamespace(quiet=None),
-        execution_settings=SimpleNamespace(keep_going=False),
-        remote_execution_settings=SimpleNamespace(immediate_submit=False),
-        scheduling_settings=SimpleNamespace(
-            greediness=1.0, subsample=subsample, max_jobs_per_timespan=MaxJobsPerTimespan.parse_choice(limit)
-        ),
-        global_resources=Resources.from_mapping({"_cores": 1, "_nodes": nodes}),
-        dag=SimpleNamespace(ready_jobs=set()),
-    )
-    plugin = SimpleNamespace(executor=lambda *_: None)
-    theirs = JobScheduler(workflow, plugin, SimpleNamespace(select_jobs=None), SchedulerSettings())
-    workflow.scheduler = theirs
-    return Scheduler(workflow), theirs
-
-
-# -- rounds --------------------------------------------------------------------------------------
-
-
-def test_the_default_limit_is_lifted_once():
-    ours, theirs = scheduler_of()
-    assert ours.lift_default_limit()
-    assert theirs.job_rate_limiter is None
-    assert theirs.resources["_job_count"] == sys.maxsize
-    assert not ours.lift_default_limit()
-
-
-@pytest.mark.parametrize("limit", ["50/1s", "100/60s", "5000/1s"])
-def test_a_limit_that_the_user_has_set_stays(limit):
-    ours, theirs = scheduler_of(limit)
-    assert not ours.lift_default_limit()
-    assert theirs.job_rate_limiter.max_jobs == int(limit.partition("/")[0])
-
-
-@pytest.mark.parametrize(
-    ("nodes", "subsample", "looked_at"),
-    [(sys.maxsize, None, 1000), (sys.maxsize, 50, 50), (8, None, None)],
-)
-def test_a_round_looks_at_a_part_of_unlimited_jobs_unless_the_user_says_how_many(nodes, subsample, looked_at):
-    ours, theirs = scheduler_of(nodes=nodes, subsample=subsample)
-    ours.lift_default_limit()
-    assert theirs.subsample == looked_at
-
-
-@pytest.mark.parametrize(("limit", "at_once"), [("100/1s", True), ("50/1s", False)])
-def test_another_round_is_held_at_once_where_nothing_limits_it(limit, at_once):
-    ours, theirs = scheduler_of(limit)
-    theirs._open_jobs.acquire()
-    ours.lift_default_limit()
-    ours.hold_another_round()
-    assert theirs._open_jobs.acquire(blocking=False) == at_once
+def scheduler_of() -> tuple[Scheduler, Any]:
+    """Return ours and Snakemake's own."""
+    theirs = scheduler()
+    return Scheduler(theirs.workflow), theirs
 
 
 # -- the end -------------------------------------------------------------------------------------
@@ -135,18 +76,10 @@ def test_a_job_that_is_taken_back_is_an_error_to_snakemake_which_cleans_up():
 
 def test_the_installed_version_has_all_that_is_used():
     assert compatibility.lacks_of_scheduler(ROUNDS | END) == []
-    assert compatibility.lacks_of_limit() == []
+    assert compatibility.lacks_of_limit(LIMITER) == []
 
 
 def test_what_a_version_lacks_is_named():
     assert compatibility.lacks_of_scheduler({"running", "no_such_thing"}) == [
         "JobScheduler has no no_such_thing any more"
     ]
-
-
-def test_a_version_that_lacks_something_keeps_its_limit():
-    ours, theirs = scheduler_of()
-    ours.has_rounds = False
-    assert not ours.lift_default_limit()
-    ours.hold_another_round()
-    assert theirs.job_rate_limiter is not None
