@@ -85,7 +85,7 @@ class Executor(SpawningExecutor):
         self._run_dir = Path.cwd() / ".snakemake" / "daskmpi" / self._run_id
         try:
             rank_log.open_rank_log(str(self._run_dir))
-            self._rounds = known_internals.rounds_of(self.workflow, self.logger)
+            self._rounds = known_internals.rounds_of(self.workflow, self.logger, self._listen_to_signals)
             self._scheduler = known_internals.scheduler_of(self.workflow, self.logger)
             self._chains = known_internals.chains_of(self.dag, self.logger)
             self._job_specs = Specs(self._run_id, self._run_dir, self.command_of, self._note_spawned)
@@ -176,6 +176,11 @@ class Executor(SpawningExecutor):
             return b""
 
     def _listen_to_signals(self) -> None:
+        """Handle signals, again before each round.
+
+        Snakemake sets a handler of SIGTERM after this was made, which waits for a lock for ever if it interrupts who
+        has that.
+        """
         on_node = {"SLURM_JOB_ID", "SLURMD_NODENAME"} <= os.environ.keys()
         by_slurm, in_world = bootstrap.is_in_slurm_step() or on_node, bootstrap.current_world() is not None
         self._leaving.on_signals(by_slurm=by_slurm, has_keeper=in_world)

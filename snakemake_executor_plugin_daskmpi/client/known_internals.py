@@ -14,12 +14,14 @@ from snakemake_executor_plugin_daskmpi.snakemake_internals.rounds import LIMITER
 from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import END, Scheduler
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
 
 _DIFFERS = "this version of Snakemake differs from those we know"
 
 
-def rounds_of(workflow: Any, logger: LoggerExecutorInterface) -> Rounds:
+def rounds_of(workflow: Any, logger: LoggerExecutorInterface, before_each: Callable[[], None]) -> Rounds:
     """Return the rounds of the scheduler that is making its executor, and warn if they stay Snakemake's own."""
     lacks = [*compatibility.lacks_of_scheduler(ROUNDS), *compatibility.lacks_of_limit(LIMITER)]
     if lacks:
@@ -27,7 +29,8 @@ def rounds_of(workflow: Any, logger: LoggerExecutorInterface) -> Rounds:
             f"daskmpi: at most 100 jobs start a second, unless --max-jobs-per-timespan lifts that: {_DIFFERS}: "
             f"{'; '.join(lacks)}."
         )
-    return Rounds.in_the_making(in_parts=workflow.nodes == sys.maxsize, are_known=not lacks)
+    in_parts = workflow.nodes == sys.maxsize
+    return Rounds.in_the_making(in_parts=in_parts, before_each=before_each, are_known=not lacks)
 
 
 def scheduler_of(workflow: Any, logger: LoggerExecutorInterface) -> Scheduler:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -44,6 +45,15 @@ def call_this(name: str) -> None:
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent dies."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def allow_open_files(number: int) -> None:
+    """Raise this process's soft limit of open files to a number, or as far as the hard one lets it; never lower it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    wanted = number if hard == unlimited else min(number, hard)
+    if soft != unlimited and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def be_killed_first(score: int) -> None:

@@ -23,7 +23,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 #: Snakemake's default of --max-jobs-per-timespan: jobs, seconds.
 _DEFAULT_LIMIT = (100, 1)
@@ -48,10 +48,12 @@ class Rounds:
         Snakemake's scheduler; None if it is not known, or differs from those we know: its rounds stay as they are.
     in_parts
         Whether a round may take a part of the ready jobs: if Snakemake does not count how many run at a time.
+    before_each
+        Called at the start of each round, also of those in which no job of ours is selected.
     """
 
-    def __init__(self, its: Any, *, in_parts: bool) -> None:
-        self._its = its
+    def __init__(self, its: Any, *, in_parts: bool, before_each: Callable[[], None]) -> None:
+        self._its, self._before_each = its, before_each
         #: Whether there was a default limit, and it was lifted.
         self.is_limit_lifted = its is not None and self._lift_default_limit()
         if its is not None:
@@ -60,7 +62,7 @@ class Rounds:
             its.job_selector = self._select
 
     @classmethod
-    def in_the_making(cls, *, in_parts: bool, are_known: bool) -> Rounds:
+    def in_the_making(cls, *, in_parts: bool, before_each: Callable[[], None], are_known: bool) -> Rounds:
         """Return the rounds of the scheduler that is making its executor, and so calls us.
 
         Later would be too late for its first round, before which it is handed to nobody.
@@ -75,7 +77,7 @@ class Rounds:
         frame = sys._getframe(1) if are_known else None  # noqa: SLF001 - the way to the caller
         while frame is not None and frame.f_code is not JobScheduler.__init__.__code__:
             frame = frame.f_back
-        return cls(frame and frame.f_locals["self"], in_parts=in_parts)
+        return cls(frame and frame.f_locals["self"], in_parts=in_parts, before_each=before_each)
 
     def hold_another(self) -> None:
         """Have another round held at once, unless a limit is reached."""
@@ -91,6 +93,7 @@ class Rounds:
 
     def _select(self, jobs: Collection[Any]) -> Collection[Any]:
         """Take all jobs, or a part of them, if they fit; else have Snakemake select."""
+        self._before_each()
         its, is_part = self._its, self._in_parts and len(jobs) > _PART
         # Of equal priority, any.
         first = heapq.nlargest(_PART, jobs, key=lambda job: job.priority) if is_part else jobs

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 #: As dask-mpi takes it.
+#: Descriptors of rank 0 and of rank 1, and for each rank: both have a connection to each worker, rank 0 several for
+#: moments. The usual soft limit of 1,024 is not enough for many hundreds.
+_OPEN_FILES, _OPEN_FILES_PER_RANK = 512, 4
 _WORKER_CLASS = "snakemake_executor_plugin_daskmpi.worker.dask_worker.DaskWorker"
 
 
@@ -151,6 +154,7 @@ def _part_from_keeper(settings: Settings, seat: roles.Seat, scratch: str | None)
 
 def _client(seat: roles.Seat, comm: KeptComm) -> MpiWorld:
     """Meet the world in this process, which goes on as Snakemake."""
+    processes.allow_open_files(_OPEN_FILES + _OPEN_FILES_PER_RANK * seat.size)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # Local rules run here, and must not take themselves for ranks.
     job_environment.scrub(os.environ)
@@ -176,6 +180,8 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
     code = 1
     try:
         forked = forkserver.fork() if seat.role is roles.Role.WORKER else None
+        if forked is None:
+            processes.allow_open_files(_OPEN_FILES + _OPEN_FILES_PER_RANK * seat.size)
         _end_with_keeper(lambda: _end_rank(scratch))
         # The terminal's Ctrl-C is rank 1's to handle, and so are the signals with which Slurm announces an end.
         for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):

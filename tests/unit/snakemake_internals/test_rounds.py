@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from schedulers import scheduler
 from snakemake_executor_plugin_daskmpi.snakemake_internals.rounds import Rounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +50,18 @@ class Selection:
         return list(jobs)[:1]
 
 
-def rounds_of(*, in_parts: bool = True, are_known: bool = True, **arguments: Any) -> tuple[Rounds, Any]:
+def rounds_of(
+    *,
+    in_parts: bool = True,
+    before_each: Callable[[], None] = lambda: None,
+    are_known: bool = True,
+    **arguments: Any,
+) -> tuple[Rounds, Any]:
     """Return ours and Snakemake's scheduler, which has made our executor in its own making."""
     made: list[Rounds] = []
 
     def make_executor(*_: Any) -> None:
-        made.append(Rounds.in_the_making(in_parts=in_parts, are_known=are_known))
+        made.append(Rounds.in_the_making(in_parts=in_parts, before_each=before_each, are_known=are_known))
 
     theirs = scheduler(make_executor=make_executor, **arguments)
     return made[0], theirs
@@ -156,6 +165,13 @@ def test_a_scheduler_of_somebody_elses_selects_itself():
     _, theirs = rounds_of(selection=selection)
     assert len(theirs.job_selector([Ready(), Ready()])) == 1
     assert selection.asked == [2]
+
+
+def test_a_signal_is_ours_to_handle_before_snakemake_takes_its_lock():
+    seen: list[bool] = []
+    _, theirs = rounds_of(before_each=lambda: seen.append(theirs._lock.locked()))
+    theirs.job_selector([Ready()])
+    assert seen == [False]
 
 
 # -- another version -----------------------------------------------------------------------------
