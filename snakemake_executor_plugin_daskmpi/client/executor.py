@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import functools
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_executor_plugin_daskmpi import command_line, inherited
-from snakemake_executor_plugin_daskmpi.client import known_internals, requeue
+from snakemake_executor_plugin_daskmpi.client import known_internals, local_jobs, requeue
 from snakemake_executor_plugin_daskmpi.client.job import Job
 from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
 from snakemake_executor_plugin_daskmpi.client.job_table import Journal
@@ -101,6 +102,8 @@ class Executor(SpawningExecutor):
         except BaseException:
             self._close()
             raise
+        # The DAG stays until the end: each look of the garbage collector at that of 100,000 jobs takes a second.
+        gc.freeze()
         self._offers = list(dict.fromkeys(offers.values()))
         self._introduce(world, offers)
 
@@ -125,6 +128,7 @@ class Executor(SpawningExecutor):
         self._reports = Reports(
             self,
             self._scheduler,
+            self._rounds,
             self._notes,
             self._table,
             self._leaving,
@@ -278,6 +282,7 @@ class Executor(SpawningExecutor):
             self._reports.mark_what_is_left()
             with contextlib.suppress(Exception):
                 pool.close()
+        gc.unfreeze()
         if self._table is not None:
             self._table.close()
         world, self._world = self._world, None
@@ -285,12 +290,5 @@ class Executor(SpawningExecutor):
             world.close()
 
     def kill_local_jobs(self) -> None:
-        """Kill the processes of local rules, which Snakemake runs on this rank and does not end itself."""
-        import psutil
-
-        ours = self._world.pids if self._world else frozenset()
-        for child in psutil.Process().children():
-            if child.pid not in ours:
-                with contextlib.suppress(psutil.Error):
-                    for process in (*child.children(recursive=True), child):
-                        process.kill()
+        """Kill the processes of local rules."""
+        local_jobs.kill(keep=self._world.pids if self._world else frozenset())

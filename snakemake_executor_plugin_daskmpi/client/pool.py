@@ -50,6 +50,9 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two looks for what no event tells of.
 _SWEEP_S = 1.0
+#: Each time that Snakemake is told of jobs that are done, it takes some 10 ns for each job that it takes for running.
+#: It is told so many seconds for each of these later, and at most so many: then that costs a percent.
+_GATHER_S_PER_JOB, _LONGEST_GATHER_S = 1e-6, 0.1
 
 
 class Pool:
@@ -74,6 +77,7 @@ class Pool:
         self._turn_is_due = self._is_closed = False
         self._sweeper: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._telling: asyncio.TimerHandle | None = None
         self._guard = Guard(self._break)
         self._streams = WorkerStreams(self._link.client, self._guard, self._lose, self._on_outcomes, self._on_note)
         self._cancelling: Future[None] | None = None
@@ -198,6 +202,7 @@ class Pool:
                 next_step="look at rank-0.log of this run; the same command continues the workflow.",
             )
         self._sweep_later()
+        self._tell_of_done()
         if self._state.may_be_over:
             set_aside = tuple(self._state.set_aside.values())
             self._do(self._state.on_look(nothing_else=self._snakemake.has_nothing_else(set_aside)))
@@ -251,6 +256,13 @@ class Pool:
                     self._world.respawn(name)
                 case Say(text, is_warning):
                     self._snakemake.say(text, is_warning=is_warning)
+        if self._snakemake.done and self._telling is None:
+            in_s = min(len(self._state.queue.jobs) * _GATHER_S_PER_JOB, _LONGEST_GATHER_S)
+            self._telling = self._link.loop.call_later(in_s, self._guard.step(self._tell_of_done))
+
+    def _tell_of_done(self) -> None:
+        self._telling = None
+        self._snakemake.tell_of_done()
 
     def _start(self, job: Job, grant: Grant) -> None:
         self._snakemake.mark(job)
@@ -259,6 +271,7 @@ class Pool:
     # -- the end -------------------------------------------------------------------------------
 
     async def _cancel(self) -> None:
+        self._tell_of_done()
         for action in self._state.on_cancel():
             if isinstance(action, EndJobs):
                 await self._streams.end_jobs(action.kind, action.reason, at_once=False)
@@ -270,7 +283,8 @@ class Pool:
 
     async def _close(self) -> None:
         self._is_closed = True
-        for handle in (self._alarm, self._sweeper):
+        self._tell_of_done()
+        for handle in (self._alarm, self._sweeper, self._telling):
             if handle is not None:
                 handle.cancel()
         self._link.client.unsubscribe_topic("all")

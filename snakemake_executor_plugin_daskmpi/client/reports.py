@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.client.notices import Notes
     from snakemake_executor_plugin_daskmpi.client.signals import Leaving
     from snakemake_executor_plugin_daskmpi.messages import JobOutcome
+    from snakemake_executor_plugin_daskmpi.snakemake_internals.rounds import Rounds
     from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import Scheduler
 
 
@@ -67,11 +68,14 @@ class Reports:
 
     executor: Executor
     scheduler: Scheduler
+    rounds: Rounds
     notes: Notes
     table: Journal
     leaving: Leaving
     run_dir: str
     marks: bool
+    #: Jobs that are done, and Snakemake is to be told of: see :meth:`tell_of_done`.
+    done: list[SubmittedJobInfo] = field(default_factory=list)
     #: Whether the run was broken off by an error.
     is_broken: bool = False
     _is_over: bool = False
@@ -115,7 +119,7 @@ class Reports:
             return
         self._note(job, outcome)
         if outcome.kind is OutcomeKind.OK:
-            self.executor.report_job_success(info)
+            self.done.append(info)
             return
         if outcome.kind is OutcomeKind.LOST and outcome.worker and not outcome.log_tail:
             path = rank_log.rank_log_path(self.run_dir, outcome.worker)
@@ -128,6 +132,13 @@ class Reports:
             self.executor.logger.error(text)  # Snakemake does not print the message of a group
         self._failed.add(info.job)
         self.executor.report_job_error(info, msg=text, aux_logs=logs)
+
+    def tell_of_done(self) -> None:
+        """Tell Snakemake of the jobs that are done."""
+        done, self.done = self.done, []
+        for info in done:
+            self.executor.report_job_success(info)
+        self.rounds.hold_one_for(len(done))
 
     def take_back(self, job: Job, outcome: JobOutcome) -> None:
         """Let Snakemake clean up after a job that was ended in time, which is no failure of its own."""

@@ -9,6 +9,9 @@ that fit together into all that Snakemake counts are all taken: any selection wo
 unlimited`` that nearly always holds, and a round takes a part of the ready jobs, so that those that end are not kept
 waiting meanwhile. What the user has set stays.
 
+Each round also takes time in proportion to the ready and the running jobs, and one is held for each job that ends.
+Those that have ended together have one together.
+
 The limit also makes Snakemake hold another round a second after each in which jobs were handed over. Without it another
 round comes at once: of the ready jobs, a part may be left.
 
@@ -83,6 +86,19 @@ class Rounds:
         """Have another round held at once, unless a limit is reached."""
         if self._its is not None and ((limiter := self._its.job_rate_limiter) is None or limiter.get_free_jobs()):
             self._its._open_jobs.release()  # noqa: SLF001 - no public way
+
+    def hold_one_for(self, n_told: int) -> None:
+        """Have one round held for so many jobs that Snakemake was told of: it would hold one for each.
+
+        Each round takes in all that it was told of until then, so what others have told since is not forgotten.
+        """
+        if self._its is None:
+            return
+        held_back = 0
+        while held_back < n_told and self._its._open_jobs.acquire(blocking=False):  # noqa: SLF001 - as above
+            held_back += 1
+        if held_back:
+            self._its._open_jobs.release()  # noqa: SLF001 - as above
 
     def _lift_default_limit(self) -> bool:
         limit = getattr(self._its.job_rate_limiter, "_limit", None)

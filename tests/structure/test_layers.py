@@ -73,7 +73,7 @@ IMPORTERS = {
         "world.serve",
     },
     "cloudpickle": {"warm.body", "warm.pickling"},
-    "psutil": {"client.executor", "client.time_left", "worker.limits", "world.bootstrap"},
+    "psutil": {"client.local_jobs", "client.time_left", "worker.limits", "world.bootstrap"},
 }
 
 #: Who may at its top: Dask itself loads it.

@@ -109,6 +109,32 @@ def test_another_round_is_held_at_once_unless_a_limit_is_reached(limit, n_taken,
     assert theirs._open_jobs.acquire(blocking=False) == at_once
 
 
+# -- jobs that end together ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_others", "n_left"), [(0, 1), (3, 4)])
+def test_one_round_is_held_for_jobs_that_were_told_together_and_those_for_others_stay(n_others, n_left):
+    ours, theirs = rounds_of()
+    theirs._open_jobs.acquire()
+    for _ in range(n_others + 5):
+        theirs._proceed(Ready())
+    ours.hold_one_for(5)
+    rounds = 0
+    while theirs._open_jobs.acquire(blocking=False):
+        rounds += 1
+    assert rounds == n_left
+
+
+def test_a_round_is_held_for_what_others_told_though_snakemake_was_quicker_than_we():
+    ours, theirs = rounds_of()
+    theirs._open_jobs.acquire()
+    theirs._proceed(Ready())
+    ours.hold_one_for(5)
+    assert theirs._open_jobs.acquire(blocking=False)
+    ours.hold_one_for(5)
+    assert not theirs._open_jobs.acquire(blocking=False)
+
+
 # -- the selection -------------------------------------------------------------------------------
 
 
