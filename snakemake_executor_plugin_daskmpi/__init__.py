@@ -8,6 +8,7 @@ Reading map: *where does this run?*, then *what crosses?*
 ``errors``               what we raise
 ``annotations/``         what rules say of cores, memory and GPUs, in Slurm's words too; read by ``resources``
 ``resources``            what a job asks for, what a worker offers
+``record/``              what happens in a run: the file that rank 1 writes, read by all that looks at runs
 ``messages``             everything that crosses between rank 1 and the workers
 ``inherited``            what a job inherits from Snakemake's own process
 ``apart``                our imports and the user's, kept apart

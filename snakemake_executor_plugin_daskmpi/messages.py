@@ -166,6 +166,8 @@ class JobOutcome(NamedTuple):
     peak_rss_mb: int = 0
     #: The same with shared pages divided among those who share them (PSS); 0 if never read, since reading it is slow.
     peak_pss_mb: int = 0
+    #: CPU seconds, user and system, of its process and of the programs that ended before it; 0 if not known.
+    cpu_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ Runs on: rank 1 (requests) and ranks >= 2 (offers). Pure data.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.annotations.asked import Asked, number, text
 from snakemake_executor_plugin_daskmpi.annotations.sbatch_options import extra_of, gres_of
@@ -52,6 +52,15 @@ class JobResources:
     spans: bool = False
     #: What counts against ``--cores`` where that is more than its cores: it asked for more than there was found to be.
     counted_cores: int = field(default=0, repr=False)
+
+    def stated(self) -> dict[str, Any]:
+        """Return what differs from the defaults, by name.
+
+        >>> JobResources(cores=4, mem_mb=2000).stated()
+        {'cores': 4, 'mem_mb': 2000}
+        """
+        values = ((each.name, getattr(self, each.name), each.default) for each in fields(self) if each.repr)
+        return {name: value for name, value, default in values if value != default}
 
     @classmethod
     def of(cls, resources: Mapping[str, object]) -> JobResources:

@@ -21,9 +21,9 @@ from snakemake_executor_plugin_daskmpi import command_line, inherited
 from snakemake_executor_plugin_daskmpi.client import known_internals, local_jobs, requeue
 from snakemake_executor_plugin_daskmpi.client.job import Job
 from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
-from snakemake_executor_plugin_daskmpi.client.job_table import Journal
 from snakemake_executor_plugin_daskmpi.client.notices import Notes
 from snakemake_executor_plugin_daskmpi.client.pool import Pool
+from snakemake_executor_plugin_daskmpi.client.recorder import Recorder
 from snakemake_executor_plugin_daskmpi.client.reports import Reports
 from snakemake_executor_plugin_daskmpi.client.run_state import RunState
 from snakemake_executor_plugin_daskmpi.client.signals import Leaving
@@ -35,7 +35,7 @@ from snakemake_executor_plugin_daskmpi.messages import RunContext
 from snakemake_executor_plugin_daskmpi.rank import rank_log
 from snakemake_executor_plugin_daskmpi.resources import JobResources
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
-from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility, incomplete
+from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility, incomplete, lineage
 from snakemake_executor_plugin_daskmpi.snakemake_internals.group_needs import least_of
 from snakemake_executor_plugin_daskmpi.warm import body
 from snakemake_executor_plugin_daskmpi.world import bootstrap, workers
@@ -67,7 +67,7 @@ class Executor(SpawningExecutor):
         self._spawn_all_because = ""
         self._pool: Pool | None = None
         self._world: World | None = None
-        self._table: Journal | None = None
+        self._recorder: Recorder | None = None
         if len(self.dag):
             self._open()
 
@@ -124,18 +124,19 @@ class Executor(SpawningExecutor):
             is_slurm_step=bootstrap.is_in_slurm_step(),
             patience_s=self._patience_s,
         )
-        self._table = Journal(self._run_dir)
+        self._recorder = recorder = Recorder(self._run_dir)
+        recorder.begin(self._run_id, world.description, self.workflow.resource_settings.cores)
         self._reports = Reports(
             self,
             self._scheduler,
             self._rounds,
             self._notes,
-            self._table,
+            recorder,
             self._leaving,
             str(self._run_dir),
             marks=incomplete.can_wait(self.workflow),
         )
-        return Pool(world, self._state, self._reports)
+        return Pool(world, self._state, self._reports, recorder)
 
     def _introduce(self, world: World, offers: Mapping[str, WorkerResources]) -> None:
         """Tell the user where jobs will run."""
@@ -216,6 +217,8 @@ class Executor(SpawningExecutor):
                 "--max-jobs-per-timespan with another value limits them."
             )
         self._leaving.has_jobs = True
+        if self._recorder is not None:
+            self._recorder.dag(lineage.by_rule(self.dag))
         self._job_specs.inherited = inherited.changes()
         # Snakemake gives them in no order, and the first ones start while others are handed over.
         n_behind = self._chains.n_behind
@@ -283,8 +286,11 @@ class Executor(SpawningExecutor):
             with contextlib.suppress(Exception):
                 pool.close()
         gc.unfreeze()
-        if self._table is not None:
-            self._table.close()
+        if self._recorder is not None:
+            if self._scheduler.is_there:
+                done, failed = self._scheduler.n_finished, len(self._scheduler.failed)
+                self._recorder.end(done=done, total=len(self.dag), failed=failed)
+            self._recorder.close()
         world, self._world = self._world, None
         if world is not None:
             world.close()

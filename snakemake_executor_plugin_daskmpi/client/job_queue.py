@@ -9,6 +9,7 @@ from collections import deque
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from snakemake_executor_plugin_daskmpi.client import wait_reasons
 from snakemake_executor_plugin_daskmpi.client.actions import Start
 from snakemake_executor_plugin_daskmpi.client.job_durations import Durations
 from snakemake_executor_plugin_daskmpi.placement.grants import grant_of
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.placement.assignment import Assignment
     from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
     from snakemake_executor_plugin_daskmpi.placement.refusal import Refusal
+    from snakemake_executor_plugin_daskmpi.record.events import Reason
+
+
+#: For so many kinds of jobs that wait it is said why; those behind them are many, or wait for these.
+_REASONS = 50
 
 
 class Lost(NamedTuple):
@@ -149,6 +155,12 @@ class JobQueue:
             self.end(job.key)
         unplaceable = [self.jobs.pop(key) for key in self._placement.unplaceable()]
         return Lost(ran, waits, [job for job in self.jobs.values() if address in job.shared_by], unplaceable)
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    def reasons(self) -> list[Reason]:
+        """Return why jobs wait, those of the highest rank first."""
+        return [wait_reasons.reason_of(why, self.jobs, self.workers) for why in self._placement.why_waiting(_REASONS)]
 
     # -- starting ------------------------------------------------------------------------------
 

@@ -15,17 +15,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from snakemake_executor_plugin_daskmpi.client.actions import (
-    EndJob,
-    EndJobs,
-    EndLocalJobs,
-    EndRun,
-    Report,
-    Respawn,
-    Say,
-    Start,
-    TakeBack,
-)
+from snakemake_executor_plugin_daskmpi.client import actions as do
 from snakemake_executor_plugin_daskmpi.client.guard import Guard
 from snakemake_executor_plugin_daskmpi.client.worker_streams import WorkerStreams
 from snakemake_executor_plugin_daskmpi.errors import PoolError
@@ -39,6 +29,7 @@ if TYPE_CHECKING:
 
     from snakemake_executor_plugin_daskmpi.client.actions import Action
     from snakemake_executor_plugin_daskmpi.client.job import Job
+    from snakemake_executor_plugin_daskmpi.client.recorder import Recorder
     from snakemake_executor_plugin_daskmpi.client.reports import Reports
     from snakemake_executor_plugin_daskmpi.client.run_state import Drains, RunState
     from snakemake_executor_plugin_daskmpi.messages import Grant, JobOutcome, RunContext, WorkerInfo
@@ -66,11 +57,13 @@ class Pool:
         Decides; this carries out.
     snakemake
         Is told.
+    recorder
+        Notes what happens.
     """
 
-    def __init__(self, world: World, state: RunState, snakemake: Reports) -> None:
+    def __init__(self, world: World, state: RunState, snakemake: Reports, recorder: Recorder) -> None:
         self._world, self._link = world, world.link
-        self._state, self._snakemake = state, snakemake
+        self._state, self._snakemake, self._recorder = state, snakemake, recorder
         #: Jobs that Snakemake's threads have submitted and the loop has yet to see.
         self._inbox: deque[Job] = deque()
         self._has_mail = False
@@ -79,7 +72,9 @@ class Pool:
         self._alarm: asyncio.TimerHandle | None = None
         self._telling: asyncio.TimerHandle | None = None
         self._guard = Guard(self._break)
-        self._streams = WorkerStreams(self._link.client, self._guard, self._lose, self._on_outcomes, self._on_note)
+        self._streams = WorkerStreams(
+            self._link.client, self._guard, self._lose, self._on_outcomes, self._snakemake.warn
+        )
         self._cancelling: Future[None] | None = None
         #: Whether workers take only jobs of certain components; known once open.
         self.names_components = False
@@ -92,6 +87,7 @@ class Pool:
 
     def watch(self, deadline: Deadline) -> None:
         """Keep a deadline."""
+        self._recorder.deadline(deadline)
         self._tell(lambda: self._state.on_deadline_known(deadline))
 
     def submit(self, job: Job) -> None:
@@ -125,7 +121,8 @@ class Pool:
         self._has_mail = False
         actions = []
         while self._inbox:
-            actions += self._state.on_submitted(self._inbox.popleft())
+            actions += self._state.on_submitted(job := self._inbox.popleft())
+            self._recorder.submitted(job)
         return actions
 
     def _break(self, error: Exception) -> None:
@@ -142,7 +139,7 @@ class Pool:
         client = self._link.client
         self._context = context
         for info in await workers_of(self._world, timeout_s):
-            self._do(self._state.on_worker_added(info))
+            self._add(info)
         offers = self._state.queue.offers
         self.names_components = any(offer.components is not None for offer in offers.values())
         client.subscribe_topic("all", lambda event: self._guard.step(lambda: self._on_cluster_event(event[1]))())
@@ -152,8 +149,9 @@ class Pool:
         self._sweep_later()
         return {self._state.queue.workers[address].name: offer for address, offer in offers.items()}
 
-    def _on_note(self, text: str) -> None:
-        self._snakemake.say(text, is_warning=True)
+    def _add(self, info: WorkerInfo) -> None:
+        self._recorder.worker(info)
+        self._do(self._state.on_worker_added(info))
 
     def _on_outcomes(self, outcomes: list[JobOutcome]) -> None:
         self._do([action for outcome in outcomes for action in self._state.on_outcome(outcome)])
@@ -171,8 +169,11 @@ class Pool:
         if unsent is not None:
             # One that came back, and was lost again before it was taken in, has no name yet.
             info = self._state.queue.workers.get(address)
-            _log.error("%s was lost", info.name if info else address)
-            self._do(self._state.on_worker_lost(address, unsent))
+            _log.error("%s was lost", name := info.name if info else address)
+            there = [job for job in self._state.queue.jobs.values() if job.worker == address]
+            actions = self._state.on_worker_lost(address, unsent)
+            self._recorder.worker_lost(name, there, comes_back=any(isinstance(one, do.Respawn) for one in actions))
+            self._do(actions)
 
     async def _welcome(self, address: str) -> None:
         """Take in a worker that was started anew."""
@@ -184,7 +185,7 @@ class Pool:
         except Exception:  # noqa: BLE001 - it died again, perhaps: then the others do the rest
             _log.exception("a worker at %s came, and could not be taken in", address)
             return
-        self._do(self._state.on_worker_added(info))
+        self._add(info)
 
     def _sweep_later(self) -> None:
         self._sweeper = self._link.loop.call_later(_SWEEP_S, self._guard.step(self._sweep))
@@ -203,6 +204,8 @@ class Pool:
             )
         self._sweep_later()
         self._tell_of_done()
+        self._recorder.waiting(self._state.reasons())
+        self._recorder.show_life()
         if self._state.may_be_over:
             set_aside = tuple(self._state.set_aside.values())
             self._do(self._state.on_look(nothing_else=self._snakemake.has_nothing_else(set_aside)))
@@ -218,6 +221,8 @@ class Pool:
     def _take_turn(self) -> None:
         self._turn_is_due = False
         self._carry_out(self._state.on_turn())
+        self._recorder.drain(self._state.why_draining)
+        self._recorder.flush()
 
     def _wake_at_the_next_alarm(self) -> None:
         if self._alarm is not None:
@@ -237,24 +242,25 @@ class Pool:
     def _carry_out(self, actions: list[Action]) -> None:  # noqa: C901 - a table
         for action in actions:
             match action:
-                case Start(job, grant):
+                case do.Start(job, grant):
                     self._start(job, grant)
-                case Report(job, outcome):
+                case do.Report(job, outcome):
                     self._snakemake.report(job, outcome)
-                case TakeBack(job, outcome):
+                case do.TakeBack(job, outcome):
                     self._snakemake.take_back(job, outcome)
-                case EndJob(key, worker, reason):
+                case do.EndJob(key, worker, reason):
                     self._streams.end_job(worker, key, reason)
-                case EndJobs(kind, reason, at_once):
+                case do.EndJobs(kind, reason, at_once):
                     self._streams.end_jobs(kind, reason, at_once=at_once)
-                case EndLocalJobs():
+                case do.EndLocalJobs():
                     if self._snakemake.end_local_jobs():
                         self._carry_out(self._state.on_local_jobs_ended())
-                case EndRun(set_aside):
+                case do.EndRun(set_aside):
+                    self._recorder.set_aside(set_aside, self._state.why_draining)
                     self._snakemake.end_run(set_aside)
-                case Respawn(name):
+                case do.Respawn(name):
                     self._world.respawn(name)
-                case Say(text, is_warning):
+                case do.Say(text, is_warning):
                     self._snakemake.say(text, is_warning=is_warning)
         if self._snakemake.done and self._telling is None:
             in_s = min(len(self._state.queue.jobs) * _GATHER_S_PER_JOB, _LONGEST_GATHER_S)
@@ -266,14 +272,16 @@ class Pool:
 
     def _start(self, job: Job, grant: Grant) -> None:
         self._snakemake.mark(job)
-        self._streams.run(job.worker or "", job.spec, grant)
+        worker = job.worker or ""
+        self._recorder.started(job, self._state.queue.workers[worker].name, grant)
+        self._streams.run(worker, job.spec, grant)
 
     # -- the end -------------------------------------------------------------------------------
 
     async def _cancel(self) -> None:
         self._tell_of_done()
         for action in self._state.on_cancel():
-            if isinstance(action, EndJobs):
+            if isinstance(action, do.EndJobs):
                 await self._streams.end_jobs(action.kind, action.reason, at_once=False)
 
     def _hurry(self) -> None:

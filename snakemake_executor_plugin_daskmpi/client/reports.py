@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterface
 
     from snakemake_executor_plugin_daskmpi.client.job import Job
-    from snakemake_executor_plugin_daskmpi.client.job_table import Journal
     from snakemake_executor_plugin_daskmpi.client.notices import Notes
+    from snakemake_executor_plugin_daskmpi.client.recorder import Recorder
     from snakemake_executor_plugin_daskmpi.client.signals import Leaving
     from snakemake_executor_plugin_daskmpi.messages import JobOutcome
     from snakemake_executor_plugin_daskmpi.snakemake_internals.rounds import Rounds
@@ -70,7 +70,7 @@ class Reports:
     scheduler: Scheduler
     rounds: Rounds
     notes: Notes
-    table: Journal
+    recorder: Recorder
     leaving: Leaving
     run_dir: str
     marks: bool
@@ -97,6 +97,10 @@ class Reports:
         else:
             self.executor.logger.info(f"daskmpi: {text}")
 
+    def warn(self, text: str) -> None:
+        """Write a warning to Snakemake's log, once."""
+        self.notes.warn_once(text)
+
     def mark(self, job: Job) -> None:
         """Mark the outputs of a job that is about to start as being made."""
         if not self.marks:
@@ -110,6 +114,7 @@ class Reports:
 
     def report(self, job: Job, outcome: JobOutcome) -> None:
         """Tell how a job ended."""
+        self._note(job, outcome)
         if self.leaving.has_begun and outcome.kind is not OutcomeKind.OK:
             return  # Snakemake treats its output as incomplete, like that of all jobs that are being ended
         info = job.info
@@ -117,7 +122,6 @@ class Reports:
             self.notes.warn_once(f"jobs are spawned, which is slower: {outcome.obstacle}")
             self.executor.spawn_after_all(info, outcome.obstacle)
             return
-        self._note(job, outcome)
         if outcome.kind is OutcomeKind.OK:
             self.done.append(info)
             return
@@ -142,9 +146,9 @@ class Reports:
 
     def take_back(self, job: Job, outcome: JobOutcome) -> None:
         """Let Snakemake clean up after a job that was ended in time, which is no failure of its own."""
+        self._note(job, outcome)
         if self.leaving.has_begun:
             return
-        self._note(job, outcome)
         if not self.scheduler.has_end:
             self._fail(job, "ended before its time")
             return
@@ -152,8 +156,7 @@ class Reports:
         self.scheduler.take_back(job.info.job)
 
     def _note(self, job: Job, outcome: JobOutcome) -> None:
-        with contextlib.suppress(OSError):  # a full disk: no reason to end the run
-            self.table.note(job.spec, outcome)
+        self.recorder.ended(job, outcome)
         if outcome.shadow_dir:
             job.info.job.shadow_dir = outcome.shadow_dir
         if outcome.tmpdir:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.client import wait_reasons
 from snakemake_executor_plugin_daskmpi.client.actions import (
     EndJob,
     EndJobs,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.client.job import Job
     from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
     from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
+    from snakemake_executor_plugin_daskmpi.record.events import Reason
 
 #: Seconds within which a launcher, or Slurm, ends all processes of a run; arbitrary.
 _END_SPREADS_S = 1.0
@@ -115,6 +117,10 @@ class RunState:
             if not self._has_ended_jobs:
                 due.append(deadline.ends_jobs_in_s)
         return max(0.0, min(due)) if due else None
+
+    def reasons(self) -> list[Reason]:
+        """Return why jobs wait, those of the highest rank first."""
+        return [*self.queue.reasons(), *wait_reasons.awaited(self._held.values(), self._awaited)]
 
     # -- workers -------------------------------------------------------------------------------
 

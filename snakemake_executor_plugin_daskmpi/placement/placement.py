@@ -34,6 +34,7 @@ from snakemake_executor_plugin_daskmpi.placement.reservations import Reservation
 from snakemake_executor_plugin_daskmpi.placement.shelves import Pile, Rank, Shelf, Shelves
 from snakemake_executor_plugin_daskmpi.placement.spread import Parts, spread_of, tasks_on
 from snakemake_executor_plugin_daskmpi.placement.urgency import Urgency
+from snakemake_executor_plugin_daskmpi.placement.waiting import Why, why_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,9 +52,9 @@ class Placement:
     Parameters
     ----------
     patience : int
-        How many jobs of lower rank may start while a job fits nowhere before a worker is reserved for it. Simulated
-        on 3 workers of 4 cores: 8 costs 1 to 1.5 % of the makespan of a load that is queued at once, 32 nothing; in
-        a stream of small jobs, one that needs a whole worker waits 0.15 to 0.56 times as long with 32 as without.
+        How many jobs of lower rank may start while a job fits nowhere before a worker is reserved for it. Simulated on
+        3 workers of 4 cores: 8 costs 1 to 1.5 % of the makespan of a queued load, 32 nothing; in a stream of small
+        jobs, one that needs a whole worker waits 0.15 to 0.56 times as long with 32 as without.
     max_cores : int, optional
         How many cores all jobs together may take.
     """
@@ -101,8 +102,7 @@ class Placement:
 
         What others gave to those is free again. A job that it only had tasks of stays, with what it has elsewhere.
         """
-        worker = self._fleet.remove(name)
-        if worker is None:
+        if (worker := self._fleet.remove(name)) is None:
             return []
         self._free(self._reservations.give_up_on(worker))
         keys = []
@@ -161,8 +161,7 @@ class Placement:
         successor may have one too. Jobs that share several workers have none.
         """
         urgency, request, held = self._placed_as[key]
-        pile = self._waiting.shape_at(urgency, request)
-        if pile is None or key in self._successors or held.shared:
+        if (pile := self._waiting.shape_at(urgency, request)) is None or key in self._successors or held.shared:
             return None
         serves = self._running[key][0].serves
         if any(shelf.piles[0].rank < pile.rank and serves(shelf.kind.component) for shelf in self._waiting.shelves):
@@ -185,6 +184,10 @@ class Placement:
         for key in keys:
             self.withdraw(key)
         return keys
+
+    def why_waiting(self, at_most: int) -> list[Why]:
+        """Return why jobs wait, by piles, those of the highest rank first, and at most so many."""
+        return why_waiting(self._waiting, self._fleet, self._limit, self._reservations, at_most)
 
     def assignments(self) -> list[Assignment]:
         """Place all jobs that can start now, and take what they need from their workers."""
@@ -238,8 +241,7 @@ class Placement:
         """Return what the next job of a pile can take now, of which of some workers; nothing if it has to wait."""
         if not self._limit.allows(pile, self._waiting):
             return []
-        best = self._best(pile, workers)
-        if best is not None:
+        if (best := self._best(pile, workers)) is not None:
             return [(best, pile.needs)]
         if not self._fleet.needs_several(pile.request):
             return []

@@ -31,6 +31,10 @@ class Reservations:
             return worker.free
         return worker.room(heeding=pile.rank > self._holder[worker.name].rank)
 
+    def holder(self, worker: Capacity) -> Pile | None:
+        """Return the pile that a worker is held back for, if any."""
+        return self._holder.get(worker.name)
+
     def first_fitting(self, shelf: Shelf, index: int, workers: list[Capacity]) -> int:
         """Return the index, from one on, of a shelf's first pile that may fit one of some workers, else the length."""
         pile, mem_mb, disk_mb = shelf.piles[index], -1, -1

@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import itertools
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -97,11 +98,12 @@ def _run_in_turn(connection: Connection, warmth: Warmth, spec: JobSpec, grant: G
         workflows.after_fork(warmth.bare)
     base, cores = dict(os.environ), os.sched_getaffinity(0)
     for number in itertools.count(1):
+        used_s = _cpu_s()
         _take_on(spec, grant, cores)
         if spec.command is not None:
             os.environ[PYTHON_VARIABLE] = sys.executable
             os.execv("/bin/bash", ["bash", "-c", spec.command])  # noqa: S606
-        report = _outcome_of(warmth, spec, grant)
+        report = _outcome_of(warmth, spec, grant) | {"cpu_s": _cpu_s() - used_s}
         flush()
         last = not spec.reusable or not spec.inherited.is_reversible or number == _JOBS_PER_PROCESS
         # The forkserver waits for the programs that a body has left.
@@ -112,6 +114,12 @@ def _run_in_turn(connection: Connection, warmth: Warmth, spec: JobSpec, grant: G
         spec, grant = connection.recv()
         _restore(base)
     raise AssertionError  # not reached
+
+
+def _cpu_s() -> float:
+    """Return the CPU seconds that this process, and the programs that it has waited for, have used."""
+    parts = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(part.ru_utime + part.ru_stime for part in parts)
 
 
 def _restore(environ: dict[str, str]) -> None:

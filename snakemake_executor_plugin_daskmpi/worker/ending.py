@@ -19,6 +19,8 @@ class Ending(NamedTuple):
     #: What its process said: ``failed``, ``exit_code``, ``signal``, ``reason``, ``next_step``, ``shadow_dir``,
     #: ``tmpdir``, ``obstacle``.
     report: dict[str, Any]
+    #: CPU seconds of it and of the programs that ended before it; 0 if not known.
+    cpu_s: float = 0.0
 
     @property
     def was_killed(self) -> bool:

@@ -54,6 +54,8 @@ class _Child:
     report: dict[str, Any] | None = None
     #: Exit code and signal, once it has ended and programs of its session have not.
     exit: tuple[int | None, int | None] = (None, None)
+    #: CPU seconds: of the jobs that it ran before while it lives, and of its last one once it has ended.
+    cpu_s: float = 0.0
 
 
 def fork() -> tuple[int, Connection]:
@@ -233,19 +235,20 @@ class _Forkserver:
             return
         process.report = report
         if word == "done":
+            process.cpu_s += report["cpu_s"]
             self._end(process, exit_code=0, number=None)
 
     def _reap(self) -> None:
         """Take note of all processes that have ended, and report the jobs of which nothing is left."""
         while True:
             try:
-                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
+                pid, status, usage = os.wait3(os.WNOHANG)
             except ChildProcessError:
                 return
-            if ended is None:
+            if not pid:
                 return
             # Orphans come to this process, too; their session tells which job they belong to.
-            process = self._children.pop(ended.si_pid, None)
+            process = self._children.pop(pid, None)
             if process is None:
                 continue
             with contextlib.suppress(EOFError, OSError):
@@ -254,8 +257,9 @@ class _Forkserver:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(process.connection)
             process.connection.close()
-            was_killed = ended.si_code != os.CLD_EXITED
-            process.exit = (None, ended.si_status) if was_killed else (ended.si_status, None)
+            was_killed = (code := os.waitstatus_to_exitcode(status)) < 0
+            process.exit = (None, -code) if was_killed else (code, None)
+            process.cpu_s = usage.ru_utime + usage.ru_stime - process.cpu_s
             if process.pid in processes.sessions_of_children(keep=self._children):
                 self._ended[process.pid] = process
                 self._lingering.add(process.pid, time.monotonic(), is_killed=was_killed)
@@ -289,8 +293,8 @@ class _Forkserver:
             with contextlib.suppress(OSError):
                 if Path(spec.log).stat().st_size == 0:
                     Path(spec.log).unlink()
-        successor = self._successors.pop(spec.key, None)
-        if successor is not None:
+        # Before a successor may be its process's next job.
+        times = (process.started_at, time.time(), report, report.get("cpu_s", process.cpu_s))
+        if (successor := self._successors.pop(spec.key, None)) is not None:
             self._start(*successor)
-        ending = Ending(exit_code, number, process.started_at, time.time(), report)
-        self._connection.send(("ended", spec.key, ending))
+        self._connection.send(("ended", spec.key, Ending(exit_code, number, *times)))

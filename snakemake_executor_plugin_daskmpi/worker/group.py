@@ -144,6 +144,7 @@ class Group:
                 requested_mb=self.grant.mem_mb,
                 peak_rss_mb=max((o.peak_rss_mb for o in self._outcomes), default=0),
                 peak_pss_mb=max((o.peak_pss_mb for o in self._outcomes), default=0),
+                cpu_s=sum(o.cpu_s for o in self._outcomes),
             )
         member, outcome = self._failed
         why = outcome.reason or f"it ended with {exit_text(outcome.exit_code, outcome.signal)}"

@@ -64,6 +64,7 @@ class Running:
             requested_mb=self.grant.mem_mb,
             peak_rss_mb=round(watched.footprint.peak_rss_mb) if watched else 0,
             peak_pss_mb=round(watched.footprint.peak_pss_mb) if watched else 0,
+            cpu_s=ending.cpu_s,
         )
 
     def lost(self, worker: str, reason: str) -> JobOutcome:

@@ -3,7 +3,7 @@
 Runs on: one machine; bodies sleep, so two cores do for many slots.
 Called by: hand, ``python tests/benchmark/utilisation.py [--ranks 66 --cores 1]``.
 
-From ``jobs.tsv`` of one run under ``mpiexec``: the time that jobs run between the moment when all slots are taken for
+From the record of one run under ``mpiexec``: the time that jobs run between the moment when all slots are taken for
 the first time and the last start of a job, over what the slots offer in it. Beside it, what the slowest of as many
 Pythons takes that only import what a rank does, all started at once.
 """
@@ -11,7 +11,6 @@ Pythons takes that only import what a rank does, all started at once.
 from __future__ import annotations
 
 import argparse
-import csv
 import subprocess
 import sys
 import time
@@ -27,6 +26,8 @@ from commands import (
     seconds_of,
     snakemake_command,
 )
+
+from snakemake_executor_plugin_daskmpi.record.run_view import RunView
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,9 +58,10 @@ class Span:
 
 def spans_of(directory: Path) -> list[Span]:
     """Return when the jobs of the one run in a directory ran."""
-    (table,) = directory.glob(".snakemake/daskmpi/*/jobs.tsv")
-    with table.open() as lines:
-        return [Span(float(row["started"]), float(row["ended"])) for row in csv.DictReader(lines, delimiter="\t")]
+    (folder,) = directory.glob(".snakemake/daskmpi/*")
+    view = RunView(folder)
+    view.update()
+    return [Span(job.started_at, job.ended_at) for job in view.jobs.values() if job.started_at and job.ended_at]
 
 
 def utilisation(spans: list[Span], slots: int) -> float:

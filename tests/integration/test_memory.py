@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness import wait_until
+from snakemake_executor_plugin_daskmpi.record.run_view import JobView, RunView
 
 if TYPE_CHECKING:
     from harness import Run, Workflow
@@ -66,10 +66,12 @@ def start(workflow: Workflow, snakefile: str, *args: str) -> Run:
     return workflow.start(*RANK, *args)
 
 
-def peaks(workflow: Workflow) -> dict[str, dict[str, str]]:
-    """Return the lines of the run's ``jobs.tsv`` by rule, the last one of each."""
-    (file,) = workflow.folder.glob(".snakemake/daskmpi/*/jobs.tsv")
-    return {line["rule"]: line for line in csv.DictReader(file.read_text().splitlines(), delimiter="\t")}
+def peaks(workflow: Workflow) -> dict[str, JobView]:
+    """Return the jobs of the run's record by rule, the last one of each."""
+    (folder,) = workflow.folder.glob(".snakemake/daskmpi/*")
+    view = RunView(folder)
+    view.update()
+    return {job.rule: job for job in view.jobs.values()}
 
 
 @pytest.mark.parametrize(
@@ -94,11 +96,11 @@ def test_of_a_hog_and_honest_jobs_only_the_hog_ends(workflow: Workflow, body: st
     assert happened
     assert happened[2].startswith("asked for mem_mb=200, more over its request than any other job, when ")
     assert re.search(r"Next: resources: mem_mb=lambda wildcards, attempt: \d+00 \* attempt; with --retries 1", run.text)
-    line = peaks(workflow)["hog"]
-    assert (line["outcome"], line["mem_mb"]) == ("out-of-memory", "200")
-    assert 1000 < float(line["peak_rss_mb"]) < 2000, "it was stopped before it had more than there is"
-    assert 0 < float(line["peak_pss_mb"]) <= float(line["peak_rss_mb"])
-    assert peaks(workflow)["honest"]["outcome"] == "ok"
+    hog = peaks(workflow)["hog"]
+    assert (hog.outcome, hog.asks["mem_mb"]) == ("out-of-memory", 200)
+    assert 1000 < hog.ended["peak_rss_mb"] < 2000, "it was stopped before it had more than there is"
+    assert 0 < hog.ended["peak_pss_mb"] <= hog.ended["peak_rss_mb"]
+    assert peaks(workflow)["honest"].outcome == "ok"
 
 
 ALONE = """
@@ -113,7 +115,7 @@ def test_a_job_may_exceed_its_request_while_its_worker_has_room(workflow: Workfl
     run = start(workflow, ALONE)
     workflow.write("go", "")
     run.ends_with(0)
-    assert peaks(workflow)["hog"]["outcome"] == "ok"
+    assert peaks(workflow)["hog"].outcome == "ok"
 
 
 def test_a_job_that_exceeds_its_request_is_ended_where_that_is_strict(workflow: Workflow):
@@ -138,9 +140,9 @@ def test_a_hog_is_left_alone_where_memory_is_ignored(workflow: Workflow):
     workflow.wait_for("hog.full", run=run)
     workflow.write("go", "")
     run.ends_with(0)
-    line = peaks(workflow)["hog"]
-    assert (line["outcome"], line["mem_mb"]) == ("ok", "300")
-    assert 2500 <= float(line["peak_rss_mb"]) < 3000
+    hog = peaks(workflow)["hog"]
+    assert (hog.outcome, hog.asks["mem_mb"]) == ("ok", 300)
+    assert 2500 <= hog.ended["peak_rss_mb"] < 3000
 
 
 def test_a_full_worker_ends_no_job_that_keeps_its_word(workflow: Workflow):

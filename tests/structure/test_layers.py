@@ -26,7 +26,7 @@ FOLDER = Path(snakemake_executor_plugin_daskmpi.__file__).parent
 #: Bottom first, folders and the modules beside them: a folder imports only from lines above its own.
 LAYERS = (
     {"annotations", "apart", "command_line", "errors", "inherited"},
-    {"resources"},
+    {"record", "resources"},
     {"messages"},
     {"settings"},
     {"mpi", "rank", "snakemake_internals"},

@@ -1,0 +1,215 @@
+"""Write the record of a run, which everything reads that looks at it: see :mod:`record.events`.
+
+Runs on: rank 1; in the link's thread but for the first lines and the last one.
+
+What happens in a turn of the loop is one write of whole lines, so that the record is whole whatever ends the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import shlex
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snakemake_executor_plugin_daskmpi.record.events import FILE_NAME, VERSION, Kind
+from snakemake_executor_plugin_daskmpi.resources import JobResources
+from snakemake_executor_plugin_daskmpi.snakemake_internals import lineage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from snakemake_executor_plugin_daskmpi.client.job import Job
+    from snakemake_executor_plugin_daskmpi.messages import Grant, JobOutcome, WorkerInfo
+    from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
+    from snakemake_executor_plugin_daskmpi.record.events import Reason
+
+
+#: Most jobs of a rule ask for the same.
+_stated = functools.lru_cache(maxsize=256)(JobResources.stated)
+
+
+class Recorder:
+    """The record of one run.
+
+    A disk that is full, or a folder that somebody removes, costs lines and is no reason to end the run.
+
+    Parameters
+    ----------
+    run_dir
+        Of the run; it exists.
+    clock
+        Seconds since the epoch.
+    """
+
+    def __init__(self, run_dir: Path, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lines: list[str] = []
+        self._reasons: Sequence[Reason] = ()
+        self._by_rule: dict[str, int] = {}
+        self._why_draining = ""
+        self._set_aside: set[str] = set()
+        self._descriptor: int | None = None
+        with contextlib.suppress(OSError):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = os.open(run_dir / FILE_NAME, flags, 0o600)
+
+    # -- the run -------------------------------------------------------------------------------
+
+    def begin(self, run_id: str, description: str, max_cores: int | None) -> None:
+        """Note what run this is.
+
+        Parameters
+        ----------
+        description
+            Of the world.
+        max_cores
+            Those of ``--cores``, None without a limit.
+        """
+        self._note(
+            Kind.RUN,
+            version=VERSION,
+            run_id=run_id,
+            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            workdir=str(Path.cwd()),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            description=description,
+            slurm_job=os.environ.get("SLURM_JOB_ID", ""),
+            max_cores=max_cores,
+        )
+        self.flush()
+
+    def dag(self, by_rule: dict[str, int]) -> None:
+        """Note how many jobs there are by rule, if that has changed."""
+        if by_rule != self._by_rule:
+            self._by_rule = by_rule
+            self._note(Kind.JOBS, by_rule=by_rule)
+
+    def deadline(self, deadline: Deadline) -> None:
+        """Note when the allocation ends."""
+        now = self._clock()
+        self._note(
+            Kind.DEADLINE,
+            ends_at=round(now + deadline.ends_jobs_in_s + deadline.margin_s, 3),
+            drains_at=round(now + deadline.drains_in_s, 3),
+            said_by=deadline.said_by,
+        )
+
+    def drain(self, why: str) -> None:
+        """Note that nothing starts any more, if there is a reason and it was not noted yet."""
+        if why and why != self._why_draining:
+            self._why_draining = why
+            self._note(Kind.DRAIN, why=why)
+
+    def end(self, *, done: int, total: int, failed: int) -> None:
+        """Note that the run ends in order."""
+        self._note(Kind.END, done=done, total=total, failed=failed)
+
+    # -- workers -------------------------------------------------------------------------------
+
+    def worker(self, info: WorkerInfo) -> None:
+        """Note that a worker has joined."""
+        offer = info.offer
+        self._note(
+            Kind.WORKER,
+            worker=info.name,
+            host=info.host,
+            het_group=info.het_group,
+            **{name: offer[name] for name in ("cores", "mem_mb", "disk_mb", "gpus", "components")},
+        )
+
+    def worker_lost(self, name: str, jobs: Iterable[Job], *, comes_back: bool) -> None:
+        """Note that a worker was lost; of the jobs that it had, those that have no worker now wait again."""
+        waits = [job.key for job in jobs if job.worker is None]
+        self._note(Kind.WORKER_LOST, worker=name, comes_back=comes_back, waits=waits)
+
+    # -- jobs ----------------------------------------------------------------------------------
+
+    def submitted(self, job: Job) -> None:
+        """Note that Snakemake has handed over a job."""
+        its = job.info.job
+        self._note(
+            Kind.SUBMITTED,
+            job=job.key,
+            name=job.spec.name,
+            rule=job.spec.kind,
+            jobid=its.jobid,
+            attempt=its.attempt,
+            outputs=lineage.outputs(its),
+            needs=lineage.needs(its),
+            asks=_stated(job.request),
+            priority=job.priority,
+            n_behind=job.n_behind,
+            **({"members": members} if (members := lineage.members_by_rule(its)) else {}),
+        )
+
+    def started(self, job: Job, worker: str, grant: Grant) -> None:
+        """Note that a job was sent to a worker."""
+        rest: dict[str, Any] = {"after": grant.after} if grant.after else {}
+        if grant.gpus:
+            rest["gpus"] = grant.gpus
+        self._note(Kind.STARTED, job=job.key, worker=worker, cores=grant.cores, **rest)
+
+    def ended(self, job: Job, outcome: JobOutcome) -> None:
+        """Note how a job has ended."""
+        values = {
+            "worker": outcome.worker,
+            "started_at": round(outcome.started_at, 3),
+            "ended_at": round(outcome.ended_at, 3),
+            "signal": outcome.signal,
+            "reason": outcome.obstacle or outcome.reason,
+            "peak_rss_mb": outcome.peak_rss_mb,
+            "peak_pss_mb": outcome.peak_pss_mb,
+            "cpu_s": round(outcome.cpu_s, 3),
+            "log": outcome.log,
+        }
+        known = {name: value for name, value in values.items() if value}
+        if outcome.exit_code is not None:
+            known["exit_code"] = outcome.exit_code
+        kind = "spawned-instead" if outcome.obstacle else outcome.kind.value
+        self._note(Kind.ENDED, job=job.key, outcome=kind, **known)
+
+    def set_aside(self, jobs: Iterable[Job], why: str) -> None:
+        """Note that jobs do not start in this run, those that were not noted yet."""
+        keys = [job.key for job in jobs if job.key not in self._set_aside]
+        if keys:
+            self._set_aside.update(keys)
+            self._note(Kind.SET_ASIDE, jobs=keys, why=why)
+
+    def waiting(self, reasons: Sequence[Reason]) -> None:
+        """Note why jobs wait, if that has changed."""
+        if reasons != self._reasons:
+            self._reasons = reasons
+            self._note(Kind.WAITING, reasons=[reason._asdict() for reason in reasons])
+
+    # -- the file ------------------------------------------------------------------------------
+
+    def _note(self, kind: Kind, **fields: Any) -> None:
+        self._lines.append(json.dumps({"event": kind.value, "time": round(self._clock(), 3), **fields}))
+
+    def flush(self) -> None:
+        """Write what was noted since the last time."""
+        lines, self._lines = self._lines, []
+        if lines and self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._descriptor, ("\n".join(lines) + "\n").encode())
+
+    def show_life(self) -> None:
+        """Show those who look at the file that this process lives: by the time of its last change."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.utime(self._descriptor)
+
+    def close(self) -> None:
+        """Write what is left, and close the file."""
+        self.flush()
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)

@@ -1,0 +1,93 @@
+r"""What happens in a run, as lines of its record: ``<run>/events.jsonl``.
+
+Runs on: rank 1 (written by ``client.recorder``), and wherever somebody looks at a run (read by :mod:`follower`).
+
+Each line is one event, a JSON object with ``event``, one of :class:`Kind`, and ``time``, in seconds since the epoch on
+rank 1's clock. Memory is in MB of 10⁶ bytes as Snakemake has it, everything that ends in ``_s`` in seconds. What a
+reader does not know it skips: new fields and new kinds of events may be added. What exists keeps its meaning as long as
+:data:`VERSION` stays.
+
+======================  ==========================================================================================
+``run``                 the first line: ``version``, ``run_id``, ``command``, ``workdir``, ``host``, ``pid``,
+                        ``description`` of the world, ``slurm_job`` ("" outside of one), ``versions`` by package,
+                        ``max_cores`` (``--cores``, or null)
+``jobs``                how many jobs the DAG has by rule: ``by_rule``, without those that Snakemake runs itself on rank
+                        1 (``localrules``), of which nothing is recorded; again when a checkpoint has changed it
+``deadline``            ``ends_at``, ``drains_at``, ``said_by``
+``worker``              a worker has joined: ``worker``, ``host``, ``het_group``, ``cores``, ``mem_mb``, ``disk_mb``,
+                        ``gpus``, ``components``
+``worker-lost``         ``worker``, ``comes_back``; ``waits``: jobs that had been sent there, and wait again
+``submitted``           Snakemake has handed a job over: ``job`` (unique, one for each attempt), ``name`` (as messages
+                        have it), ``rule``, ``jobid``, ``attempt``, ``outputs``, ``needs`` (``jobid`` of the jobs that
+                        it comes after), ``asks`` (:class:`JobResources` without its defaults), ``priority``,
+                        ``n_behind``; ``members`` of a group by rule
+``started``             ``job``, ``worker``, ``cores`` and ``gpus`` that are its own; ``after`` if it waits there for
+                        another one to end: when it starts, only ``ended`` tells
+``ended``               ``job``, ``outcome``, ``worker``, ``started_at``, ``ended_at``, ``exit_code``, ``signal``,
+                        ``reason``, ``peak_rss_mb``, ``peak_pss_mb``, ``cpu_s``, ``log``; what is not known is left out
+``waiting``             why jobs wait, whenever that changes: ``reasons``, see :class:`Reason`
+``set-aside``           ``jobs`` that do not start in this run, and ``why``
+``drain``               nothing starts any more: ``why``
+``end``                 the last line: ``done`` and ``total`` jobs, ``failed``; missing if the run broke off
+======================  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+#: Of the format.
+VERSION = 1
+#: Below the folder of a run.
+FILE_NAME = "events.jsonl"
+
+
+class Kind(StrEnum):
+    """What happens."""
+
+    RUN = "run"
+    JOBS = "jobs"
+    DEADLINE = "deadline"
+    WORKER = "worker"
+    WORKER_LOST = "worker-lost"
+    SUBMITTED = "submitted"
+    STARTED = "started"
+    ENDED = "ended"
+    WAITING = "waiting"
+    SET_ASIDE = "set-aside"
+    DRAIN = "drain"
+    END = "end"
+
+
+class Cause(StrEnum):
+    """Why jobs wait, in a word."""
+
+    CORES = "cores"
+    MEMORY = "memory"
+    DISK = "disk"
+    GPUS = "gpus"
+    #: Each resource is free on some worker, and all of them on none.
+    TOGETHER = "together"
+    #: They would fit, but what is free is held back for a job that has waited for long.
+    RESERVED = "reserved"
+    #: They fit, and start at once.
+    TURN = "turn"
+    #: ``--cores`` lets no more start.
+    LIMIT = "limit"
+    #: No worker that is there could hold them, and one is awaited that could.
+    AWAITED = "awaited"
+
+
+class Reason(NamedTuple):
+    """Why jobs that ask for the same wait."""
+
+    cause: Cause
+    #: What they ask for, see :class:`JobResources`, without its defaults.
+    asks: dict[str, Any]
+    priority: int
+    n_jobs: int
+    #: For people: what is free, and who has the rest.
+    text: str
+    #: One of the jobs, by its key.
+    example: str

@@ -1,0 +1,294 @@
+"""A run as its record tells it, up to now.
+
+Runs on: wherever somebody looks at a run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from snakemake_executor_plugin_daskmpi.record.events import FILE_NAME, VERSION, Cause, Kind, Reason
+from snakemake_executor_plugin_daskmpi.record.follower import Follower
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+
+class State(StrEnum):
+    """What has become of a job."""
+
+    WAITING = "waiting"
+    #: It has a worker, and waits there for another job to end.
+    SENT = "sent"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    #: Ended in time, or not started: it counts as left.
+    LEFT = "left"
+
+
+#: By the outcome of a job; any other is a failure.
+_STATE_OF_OUTCOME = {
+    "ok": State.DONE,
+    "cancelled": State.LEFT,
+    "timed-out": State.LEFT,
+    # Submitted again in another way.
+    "spawned-instead": State.LEFT,
+}
+
+
+@dataclass(slots=True)
+class JobView:
+    """One attempt of a job. Times in seconds since the epoch, None where they are not known."""
+
+    key: str
+    name: str
+    rule: str
+    jobid: int
+    attempt: int = 1
+    outputs: tuple[str, ...] = ()
+    #: Job ids of the jobs that it comes after.
+    needs: tuple[int, ...] = ()
+    #: See :class:`JobResources`, without its defaults.
+    asks: dict[str, Any] = field(default_factory=dict)
+    priority: int = 0
+    submitted_at: float = 0.0
+    state: State = State.WAITING
+    worker: str = ""
+    cores: tuple[int, ...] = ()
+    gpus: tuple[str, ...] = ()
+    #: The job that it waits for on its worker, by key.
+    after: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+    outcome: str = ""
+    #: All that is known of its end, by the names of :mod:`events`.
+    ended: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_cores(self) -> int:
+        """Number of cores that it asks for."""
+        return int(self.asks.get("cores", 1))
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None if it has not ended, or never started."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return max(0.0, self.ended_at - self.started_at)
+
+
+@dataclass(slots=True)
+class WorkerView:
+    """A worker, from each time that it joined."""
+
+    name: str
+    host: str
+    cores: tuple[int, ...]
+    mem_mb: int
+    gpus: tuple[str, ...]
+    #: Number of the hetjob component that it is in, None outside of one.
+    het_group: int | None
+    #: What component names it serves; None if all.
+    components: tuple[str, ...] | None
+    joined_at: float
+    #: None while it is there.
+    lost_at: float | None = None
+    comes_back: bool = False
+
+
+class RunView:
+    """A run.
+
+    Parameters
+    ----------
+    folder
+        Of the run: ``.snakemake/daskmpi/<run>``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._follower = Follower(folder / FILE_NAME)
+        #: The fields of the first line; empty before that is there.
+        self.about: dict[str, Any] = {}
+        self.started_at = self.last_event_at = 0.0
+        #: How many jobs the DAG has by rule.
+        self.n_by_rule: dict[str, int] = {}
+        #: By key, in the order of their submission.
+        self.jobs: dict[str, JobView] = {}
+        #: By name; the last life of each.
+        self.workers: dict[str, WorkerView] = {}
+        #: Those that were lost, and came back or did not.
+        self.former_workers: list[WorkerView] = []
+        self.reasons: list[Reason] = []
+        self.deadline: dict[str, Any] = {}
+        #: Why nothing starts any more.
+        self.drain = ""
+        #: Keys of jobs that do not start in this run, and why.
+        self.set_aside: dict[str, str] = {}
+        #: The fields of the last line; empty while the run goes on, or if it broke off.
+        self.end: dict[str, Any] = {}
+        self._current: dict[int, JobView] = {}
+        #: The job that waits for another one on its worker, by the key of the other.
+        self._behind: dict[str, str] = {}
+
+    def update(self) -> bool:
+        """Take in what has happened since the last time, and say whether anything has; OSError if it is unreadable."""
+        before = self.last_event_at
+        for event in self._follower.events():
+            self._take(event)
+        return self.last_event_at != before
+
+    # -- what it says --------------------------------------------------------------------------
+
+    @property
+    def is_newer_format(self) -> bool:
+        """Whether a later version wrote it, of which something may be missed."""
+        return int(self.about.get("version", VERSION)) > VERSION
+
+    @property
+    def current(self) -> Iterable[JobView]:
+        """The last attempt of each job."""
+        return self._current.values()
+
+    def in_state(self, *states: State) -> list[JobView]:
+        """Return the jobs whose last attempt is in one of some states."""
+        return [job for job in self.current if job.state in states]
+
+    def counts(self) -> dict[str, Counter[State]]:
+        """Return how many jobs of each rule are in each state; what was not submitted yet is not among them."""
+        counts: dict[str, Counter[State]] = {rule: Counter() for rule in self.n_by_rule}
+        for job in self.current:
+            counts.setdefault(job.rule, Counter())[job.state] += 1
+        return counts
+
+    def attempts_of(self, jobid: int) -> list[JobView]:
+        """Return all attempts of a job, in their order."""
+        return [job for job in self.jobs.values() if job.jobid == jobid]
+
+    def reason_of(self, job: JobView) -> Reason | None:
+        """Return why a job waits, if the record says so."""
+        same = [r for r in self.reasons if r.asks == job.asks and r.priority == job.priority]
+        return next((r for r in same if r.example == job.key), next(iter(same), None))
+
+    # -- what it is told -----------------------------------------------------------------------
+
+    def _take(self, event: dict[str, Any]) -> None:
+        taken = self._TAKERS.get(event["event"])
+        if taken is not None:
+            taken(self, event)
+        self.last_event_at = float(event.get("time") or self.last_event_at)
+
+    def _on_run(self, event: dict[str, Any]) -> None:
+        self.about, self.started_at = event, float(event["time"])
+
+    def _on_jobs(self, event: dict[str, Any]) -> None:
+        self.n_by_rule = dict(event["by_rule"])
+
+    def _on_deadline(self, event: dict[str, Any]) -> None:
+        self.deadline = event
+
+    def _on_worker(self, event: dict[str, Any]) -> None:
+        if (former := self.workers.pop(event["worker"], None)) is not None:
+            self.former_workers.append(former)
+        components = event.get("components")
+        self.workers[event["worker"]] = WorkerView(
+            name=event["worker"],
+            host=event["host"],
+            cores=tuple(event["cores"]),
+            mem_mb=event["mem_mb"],
+            gpus=tuple(event["gpus"]),
+            het_group=event.get("het_group"),
+            components=None if components is None else tuple(components),
+            joined_at=event["time"],
+        )
+
+    def _on_worker_lost(self, event: dict[str, Any]) -> None:
+        if (worker := self.workers.get(event["worker"])) is not None:
+            worker.lost_at, worker.comes_back = event["time"], bool(event.get("comes_back"))
+        for key in event.get("waits", ()):
+            self._wait_again(key)
+
+    def _on_submitted(self, event: dict[str, Any]) -> None:
+        job = JobView(
+            key=event["job"],
+            name=event["name"],
+            rule=event["rule"],
+            jobid=event["jobid"],
+            attempt=event.get("attempt", 1),
+            outputs=tuple(event.get("outputs", ())),
+            needs=tuple(event.get("needs", ())),
+            asks=event.get("asks", {}),
+            priority=event.get("priority", 0),
+            submitted_at=event["time"],
+        )
+        self.jobs[job.key] = self._current[job.jobid] = job
+
+    def _on_started(self, event: dict[str, Any]) -> None:
+        job = self.jobs[event["job"]]
+        job.worker, job.cores, job.gpus = event["worker"], tuple(event["cores"]), tuple(event.get("gpus", ()))
+        job.after = event.get("after", "")
+        before = self.jobs.get(job.after)
+        if before is None or before.ended_at is not None:
+            job.state, job.started_at = State.RUNNING, event["time"] if before is None else before.ended_at
+        else:
+            job.state = State.SENT
+            self._behind[job.after] = job.key
+
+    def _on_ended(self, event: dict[str, Any]) -> None:
+        job = self.jobs[event["job"]]
+        job.outcome, job.ended = event["outcome"], event
+        job.state = _STATE_OF_OUTCOME.get(job.outcome, State.FAILED)
+        job.worker = event.get("worker", job.worker)
+        job.ended_at = event.get("ended_at", event["time"])
+        job.started_at = event.get("started_at", job.started_at)
+        successor = self.jobs.get(self._behind.pop(job.key, ""))
+        if successor is not None and successor.state is State.SENT:
+            successor.state, successor.started_at = State.RUNNING, job.ended_at
+
+    def _wait_again(self, key: str) -> None:
+        job = self.jobs[key]
+        job.state, job.worker, job.cores, job.gpus, job.after, job.started_at = State.WAITING, "", (), (), "", None
+
+    def _on_waiting(self, event: dict[str, Any]) -> None:
+        self.reasons = [
+            Reason(
+                Cause(one["cause"]) if one["cause"] in set(Cause) else Cause.TURN,
+                one["asks"],
+                one["priority"],
+                one["n_jobs"],
+                one["text"],
+                one["example"],
+            )
+            for one in event["reasons"]
+        ]
+
+    def _on_set_aside(self, event: dict[str, Any]) -> None:
+        for key in event["jobs"]:
+            self.set_aside[key] = event["why"]
+            self.jobs[key].state = State.LEFT
+
+    def _on_drain(self, event: dict[str, Any]) -> None:
+        self.drain = event["why"]
+
+    def _on_end(self, event: dict[str, Any]) -> None:
+        self.end = event
+
+    _TAKERS: dict[str, Callable[[RunView, dict[str, Any]], None]] = {  # noqa: RUF012 - a table
+        Kind.RUN: _on_run,
+        Kind.JOBS: _on_jobs,
+        Kind.DEADLINE: _on_deadline,
+        Kind.WORKER: _on_worker,
+        Kind.WORKER_LOST: _on_worker_lost,
+        Kind.SUBMITTED: _on_submitted,
+        Kind.STARTED: _on_started,
+        Kind.ENDED: _on_ended,
+        Kind.WAITING: _on_waiting,
+        Kind.SET_ASIDE: _on_set_aside,
+        Kind.DRAIN: _on_drain,
+        Kind.END: _on_end,
+    }

@@ -1,0 +1,35 @@
+"""What jobs make, and which jobs they come after, for the record of a run.
+
+Runs on: rank 1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+
+def outputs(job: Any) -> list[str]:
+    """Return the files that a job, or those of a group, make."""
+    return [str(file) for one in _members(job) for file in one.output]
+
+
+def needs(job: Any) -> list[int]:
+    """Return the ids of the jobs that a job, or those of a group, come after."""
+    members = set(_members(job))
+    dag = job.dag
+    return [before.jobid for one in members for before in dag.dependencies[one] if before not in members]
+
+
+def by_rule(dag: Any) -> dict[str, int]:
+    """Return how many jobs there are to run by rule, without those that Snakemake runs itself."""
+    return dict(Counter(job.rule.name for job in dag.needrun_jobs(exclude_finished=False) if not job.is_local))
+
+
+def members_by_rule(job: Any) -> dict[str, int]:
+    """Return how many jobs of each rule a group has; empty for a single job."""
+    return dict(Counter(one.rule.name for one in job.jobs)) if job.is_group() else {}
+
+
+def _members(job: Any) -> Any:
+    return job.jobs if job.is_group() else (job,)
