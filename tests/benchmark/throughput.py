@@ -297,7 +297,7 @@ def main() -> None:
             for each in entrants:
                 each.samples.append(measured(each, scratch, options))
                 print(f"round {turn + 1}, {each.name}: {each.jobs / each.samples[-1].work_s:.1f} jobs/s", flush=True)
-    print("", table(entrants), cost_table(entrants), ratios(entrants), sep="\n\n")
+    print("", *filter(None, (table(entrants), cost_table(entrants), ratios(entrants))), sep="\n\n")
     if options.json:
         options.json.write_text(json.dumps(report(entrants, options), indent=2) + "\n")
 
