@@ -25,6 +25,7 @@ Reading map: *where does this run?*, then *what crosses?*
                          ``memory/`` watches them
 ``slurm/``               the login node: what a site offers, the batch script, submitting and following
 ``planning/``            the login node: which Slurm job the jobs of a DAG call for; pure
+``advise/``              the login node: what a run that is recorded teaches the next one; pure but for the reading
 ``world/``               every rank: how ranks become one world, and the link of rank 1 to it; ``prefork`` saves a
                          local world its starts
 ``launch/``              outside a world: how to get one, with the same command line

@@ -1,4 +1,4 @@
-"""``snakemake-daskmpi``: plan, submit, follow, doctor, profile.
+"""``snakemake-daskmpi``: plan, submit, follow, advise, doctor, profile.
 
 Runs on: the login node, in a batch script, or on a laptop; ``doctor`` also on every rank.
 
@@ -131,6 +131,19 @@ def _follow(options: argparse.Namespace, _: list[str]) -> int:
     return follow.attach(Path(options.directory).absolute())
 
 
+def _advise(options: argparse.Namespace, _: list[str]) -> int:
+    from snakemake_executor_plugin_daskmpi.advise import advise
+    from snakemake_executor_plugin_daskmpi.profile import profile
+
+    text = advise.profile_of(Path(options.directory), options.runs)
+    if options.output is None:
+        print(text, end="")
+        return 0
+    path = profile.write_profile(text, Path(options.output), force=options.force, verb="advise")
+    print(f"{path} is written. Read it, then: snakemake --profile {path.parent}", file=sys.stderr)
+    return 0
+
+
 def _doctor(options: argparse.Namespace, _: list[str]) -> int:
     from snakemake_executor_plugin_daskmpi.doctor import doctor
 
@@ -176,6 +189,15 @@ def _follow_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _advise_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="a run, by the name of its folder (default: the newest)")
+    parser.add_argument(
+        "-d", "--directory", metavar="DIR", default=".", help="the workflow's folder (default: this one)"
+    )
+    parser.add_argument("--output", metavar="DIR", help="write DIR/config.yaml instead of printing it")
+    parser.add_argument("--force", action="store_true", help="overwrite it if it is there")
+
+
 def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document, with all that was seen")
     parser.add_argument(
@@ -215,6 +237,7 @@ _VERBS: dict[str, tuple[Callable[..., int], Callable[[argparse.ArgumentParser], 
     "plan": (_plan, _plan_options),
     "submit": (_submit, _submit_options),
     "follow": (_follow, _follow_options),
+    "advise": (_advise, _advise_options),
     "doctor": (_doctor, _doctor_options),
     "profile": (_profile, _profile_options),
 }

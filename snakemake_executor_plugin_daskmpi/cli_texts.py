@@ -13,6 +13,7 @@ Run a whole Snakemake workflow inside one Slurm job.
   plan     show the job that a workflow would get, and start nothing
   submit   submit that job and follow it
   follow   follow a job that was submitted
+  advise   turn the record of a run into the profile of the next one
   doctor   check this site: MPI, Slurm, file systems, clocks, ports
   profile  write a starter profile for this site
 """
@@ -79,6 +80,22 @@ Ends with the run's exit code.
         """\
 Example:
   snakemake-daskmpi submit --daskmpi-detach && snakemake-daskmpi follow
+""",
+    ),
+    "advise": VerbText(
+        "[--directory DIR] [RUN ...] [--output DIR [--force]]",
+        """\
+Say what the rules of a workflow should ask for, from what their jobs used in one or more runs:
+memory, threads and runtime, as a profile with a reason for each line. What was measured too
+seldom stays as it is. Then how long the same jobs would take on fewer and on more workers.
+
+RUN is the name of a folder in .snakemake/daskmpi, or how it begins; left out, the newest one.
+""",
+        """\
+Examples:
+  snakemake-daskmpi advise                            to read
+  snakemake-daskmpi advise --output profiles/sized && snakemake --profile profiles/sized
+  snakemake-daskmpi advise 2026-11-27 2026-11-28      from two runs, which tell more than one
 """,
     ),
     "doctor": VerbText(

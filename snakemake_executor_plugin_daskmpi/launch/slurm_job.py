@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi import command_line
+from snakemake_executor_plugin_daskmpi.advise.recorded_runtimes import known_from_records
 from snakemake_executor_plugin_daskmpi.mpi import pmi
 from snakemake_executor_plugin_daskmpi.mpi.library import pmi_type_for
 from snakemake_executor_plugin_daskmpi.planning.demand import demand_of
@@ -33,6 +34,7 @@ from snakemake_executor_plugin_daskmpi.slurm.submission.progress import SUBMISSI
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from snakemake_executor_plugin_daskmpi.planning.demand import Demand
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.slurm.plan import Plan
     from snakemake_executor_plugin_daskmpi.slurm.site import Site
@@ -56,7 +58,7 @@ def submit(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoR
     else:
         chain.check_progress(before, len(dag))
     site = ask_site()
-    plan = plan_of(demand_of(dag), site, settings)
+    plan = plan_of(_demand(dag), site, settings)
     submission = record.new_record(workdir, command_line.same_command())
     batch = _batch(settings, plan, site, Path(submission.folder))
     script, arguments = render_script(plan, batch), sbatch_arguments(batch)
@@ -81,7 +83,7 @@ def show_plan(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> 
     from snakemake_executor_plugin_daskmpi.planning.forecast import forecast_of
     from snakemake_executor_plugin_daskmpi.planning.table import render_plan
 
-    demand = demand_of(dag)
+    demand = _demand(dag)
     plan = plan_of(demand, ask_site(), settings)
     _print_and_end(render_plan(plan, demand, forecast_of(plan, demand)), before_exec)
 
@@ -89,7 +91,7 @@ def show_plan(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> 
 def show_script(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoReturn:
     """Print the batch script, alone on stdout, and end."""
     site = ask_site()
-    plan = plan_of(demand_of(dag), site, settings)
+    plan = plan_of(_demand(dag), site, settings)
     # Slurm does not make folders for output.
     folder = record.home_of(Path.cwd()) / _BY_HAND
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -97,6 +99,11 @@ def show_script(settings: Settings, dag: Any, before_exec: Callable[[], None]) -
     if arguments := sbatch_arguments(batch):
         say(f"what a script cannot hold goes on the command line: sbatch {shlex.join(arguments)} SCRIPT")
     _print_and_end(render_script(plan, batch), before_exec)
+
+
+def _demand(dag: Any) -> Demand:
+    """Return what has to run, with runtimes of earlier runs in this folder where rules do not say."""
+    return known_from_records(demand_of(dag), Path.cwd())
 
 
 def _print_and_end(text: str, before_exec: Callable[[], None]) -> NoReturn:

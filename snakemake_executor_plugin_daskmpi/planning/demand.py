@@ -16,7 +16,7 @@ from snakemake_executor_plugin_daskmpi.resources import JobResources, Steering, 
 from snakemake_executor_plugin_daskmpi.snakemake_internals.group_needs import least_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 #: Minutes that a job is taken to need whose rule does not say. Arbitrary.
 ASSUMED_RUNTIME_MIN = 5
@@ -86,6 +86,10 @@ class Demand:
     assumed_memory: tuple[str, ...] = ()
     #: Checkpoints among the jobs: what comes after them is not known yet.
     checkpoints: tuple[str, ...] = ()
+    #: Rules without ``runtime`` whose jobs are taken to last as long as in an earlier run.
+    recorded_runtime: tuple[str, ...] = ()
+    #: Which run that was, for people.
+    recorded_in: str = ""
 
     @property
     def n_worker_jobs(self) -> int:
@@ -115,6 +119,36 @@ class Demand:
             Returns what whole nodes would offer to a job.
         """
         return replace(self, jobs=tuple(replace(job, need=_within(job.need, offers_of)) for job in self.jobs))
+
+    def with_recorded_runtimes(self, minutes_of: Mapping[str, float], recorded_in: str) -> Demand:
+        """Return the same with runtimes that a record knows, for rules that do not say.
+
+        What a rule states stays as it is, and so does what its jobs ask for: rank 1 knows no more than before. Groups
+        keep what is assumed, since how long one takes depends on the room that it gets.
+        """
+        rules = {
+            job.rule
+            for job in self.jobs
+            if job.rule in minutes_of and job.rule in self.assumed_runtime and job.need.least is None
+        }
+        # Equal needs stay one object.
+        needs: dict[tuple[str, int], Need] = {}
+        jobs = []
+        for job in self.jobs:
+            if job.rule not in rules or job.need.resources.runtime_min or job.need.is_local or job.need.least:
+                jobs.append(job)
+                continue
+            key = (job.rule, id(job.need))
+            if key not in needs:
+                needs[key] = replace(job.need, minutes=minutes_of[job.rule])
+            jobs.append(replace(job, need=needs[key]))
+        return replace(
+            self,
+            jobs=tuple(jobs),
+            assumed_runtime=tuple(rule for rule in self.assumed_runtime if rule not in rules),
+            recorded_runtime=tuple(sorted(rules)),
+            recorded_in=recorded_in if rules else "",
+        )
 
     def critical_path_min(self) -> float:
         """Return the minutes of the longest chain of jobs that wait for one another."""

@@ -2,8 +2,8 @@
 
 Runs on: the login node. Pure.
 
-The jobs of the demand are played through the same placement that rank 1 uses, with the runtimes that their rules state.
-What it does not know is what rank 1, starting and file systems cost.
+The jobs of the demand are played through the same placement that rank 1 uses, with the runtimes that their rules state
+or a record knows. What it does not know is what rank 1, starting and file systems cost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from snakemake_executor_plugin_daskmpi.placement.placement import Placement
 from snakemake_executor_plugin_daskmpi.resources import UNLIMITED_DISK_MB, WorkerResources
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Demand
     from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
@@ -80,7 +80,7 @@ def forecast_of(plan: Plan, demand: Demand) -> Forecast:
         If some job fits no worker, which no plan should have.
     """
     components = plan.components
-    runs = _runs(components, demand)
+    runs = _runs(*_placement(components), demand)
     makespan = max((run.end for run in runs), default=0.0)
     activities = []
     for index, component in enumerate(components):
@@ -101,14 +101,37 @@ def forecast_of(plan: Plan, demand: Demand) -> Forecast:
     return Forecast(makespan, tuple(activities))
 
 
+def makespan_on(
+    workers: Sequence[tuple[WorkerResources, str]], demand: Demand, *, max_cores: int | None = None
+) -> float:
+    """Return the minutes that a demand takes on workers that are there.
+
+    Parameters
+    ----------
+    workers
+        What each offers, and its step group (:meth:`Placement.add_worker`).
+    max_cores
+        Those of ``--cores``.
+
+    Raises
+    ------
+    ValueError
+        If some job fits no worker.
+    """
+    placement = Placement(max_cores=max_cores)
+    for number, (offer, step_group) in enumerate(workers):
+        placement.add_worker(str(number), offer, step_group)
+    runs = _runs(placement, dict.fromkeys(map(str, range(len(workers))), 0), demand)
+    return max((run.end for run in runs), default=0.0)
+
+
 def _workers_in(index: int, component: Component) -> int:
     """Return the number of a component's workers: ranks 0 and 1 are the first two tasks of the first one."""
     return component.n_tasks - (2 if index == 0 else 0)
 
 
-def _runs(components: Sequence[Component], demand: Demand) -> list[_Run]:
+def _runs(placement: Placement, component_of: Mapping[str, int], demand: Demand) -> list[_Run]:
     """Return when and where each job runs, each as soon as those before it are done and a worker has room."""
-    placement, component_of = _placement(components)
     waiting, left = demand.dependents(), [len(job.after) for job in demand.jobs]
     n_behind = demand.n_behind()
     ends: list[tuple[float, int]] = []

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 WORTH_QUEUEING_MIN = 10
 #: The part of a walltime by which all jobs should have ended.
 _TIME_TO_USE = 0.8
-#: Walltime per forecast makespan, where all rules state their runtime and where some do not, and for the start.
-_MARGIN, _MARGIN_WHEN_ASSUMED, _START_MIN = 1.25, 2.0, 2
+#: Walltime per forecast makespan, where all rules state their runtime, where some have the mean of an earlier run, and
+#: where some are not known at all; and for the start.
+_MARGIN, _MARGIN_WHEN_RECORDED, _MARGIN_WHEN_ASSUMED, _START_MIN = 1.25, 1.5, 2.0, 2
 #: Rank 1 in MB: 165 of its own, rounded up generously; and for each job of the DAG. ``snakemake -n`` grows by 12.6 kB a
 #: job (93, 105, 218 MiB for 101, 1,001, 10,001 jobs; Snakemake 9.27); a run keeps a few objects more of each.
 _HEAD_MB, _HEAD_MB_PER_JOB = 300, 0.03
@@ -83,7 +84,7 @@ def plan_of(demand: Demand, site: Site, settings: Settings) -> Plan:
     if found is None:
         raise shortage(parts, settings, site)
     draft, plan = found
-    walltime_min = asked_min or _walltime(plan.makespan_min, demand, limit_min)
+    walltime_min = asked_min or walltime_for(plan.makespan_min, demand, limit_min)
     plan = replace(plan, walltime_min=walltime_min, why=why(draft, settings))
     return replace(plan, notes=(*notes, *remarks(draft, plan, demand, settings)))
 
@@ -107,9 +108,10 @@ def _drafted(parts: Sequence[Part], terms: Terms, demand: Demand, limit_min: int
     return best
 
 
-def _walltime(makespan_min: float, demand: Demand, limit_min: int | None) -> int:
+def walltime_for(makespan_min: float, demand: Demand, limit_min: int | None = None) -> int:
     """Return the forecast with a margin, rounded up to five minutes, within the limit."""
-    margin = _MARGIN_WHEN_ASSUMED if demand.assumed_runtime else _MARGIN
+    margin = _MARGIN_WHEN_RECORDED if demand.recorded_runtime else _MARGIN
+    margin = _MARGIN_WHEN_ASSUMED if demand.assumed_runtime else margin
     walltime_min = math.ceil((makespan_min * margin + _START_MIN) / 5) * 5
     return min(walltime_min, limit_min or walltime_min)
 

@@ -62,6 +62,13 @@ def remarks(draft: Draft, plan: Plan, demand: Demand, settings: Settings) -> Ite
                 f"Component {part.name} is shared by {names}: there is no room for one each "
                 f"(--daskmpi-max-components {settings.max_components}, and a node per component)."
             )
+    if demand.recorded_runtime:
+        number = len(demand.recorded_runtime)
+        yield (
+            f"{'The runtime' if number == 1 else 'Runtimes'} of {_counted(number, 'rule')} "
+            f"{'is that' if number == 1 else 'are those'} of {demand.recorded_in}, the mean of each rule's jobs: "
+            f"{_some(demand.recorded_runtime)}. A rule that states its runtime has that."
+        )
     if demand.assumed_runtime:
         yield (
             f"No runtime is given for {_some(demand.assumed_runtime)}: {ASSUMED_RUNTIME_MIN} minutes a job are "

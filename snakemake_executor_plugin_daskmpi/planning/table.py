@@ -26,7 +26,7 @@ def render_plan(plan: Plan, demand: Demand, forecast: Forecast) -> str:
     """Return all that a user wants to know before the job is submitted."""
     sections = [
         f"Jobs: {demand.n_worker_jobs} for workers, {len(demand.jobs) - demand.n_worker_jobs} local",
-        *_shapes(demand.shapes(), plan),
+        *_shapes(demand.shapes(), plan, demand.recorded_runtime),
         "",
         f"Slurm job: {ranks_text(plan)}",
         *_components(plan),
@@ -70,14 +70,19 @@ def grid(rows: Sequence[Sequence[object]], *, left: Sequence[int] = (0,)) -> lis
     ]
 
 
-def _shapes(shapes: Sequence[Shape], plan: Plan) -> Iterator[str]:
-    """Yield the table of what jobs ask for, those with most work where there are too many."""
+def _shapes(shapes: Sequence[Shape], plan: Plan, recorded: Sequence[str]) -> Iterator[str]:
+    """Yield the table of what jobs ask for, those with most work where there are too many.
+
+    A runtime that the rule does not say is one that a record knows (``~``), or assumed (``?``).
+    """
     shown = sorted(shapes, key=lambda shape: -shape.work)[:_MAX_SHAPES]
     rows: list[tuple[object, ...]] = [("rules", "jobs", "threads", "mem_mb", "gpu", "runtime", "component")]
     for shape in (shape for shape in shapes if shape in shown):
         asked = shape.need.resources
         tasks = f"{asked.tasks} x {asked.cores // asked.tasks}" if asked.tasks > 1 else asked.cores
-        runtime = duration_text(shape.need.minutes) + ("" if asked.runtime_min else " ?")
+        runtime = duration_text(shape.need.minutes)
+        if not asked.runtime_min:
+            runtime = f"~{runtime}" if shape.rules[0] in recorded else f"{runtime} ?"
         able = [c.name for c in plan.components if asked.component in c.serves and c.gpus_per_task >= asked.gpus]
         able = [c.name for c in plan.components if c.name in able and _holds(c, shape)]
         rows.append((_names(shape.rules), shape.count, tasks, asked.mem_mb, asked.gpus, runtime, ", ".join(able)))

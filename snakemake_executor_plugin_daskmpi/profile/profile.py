@@ -28,8 +28,13 @@ _WIDTH = 100
 _PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null|y|n)$)[A-Za-z_/][\w./+-]*", re.IGNORECASE)
 
 
-def write_profile(text: str, folder: Path, *, force: bool) -> Path:
+def write_profile(text: str, folder: Path, *, force: bool, verb: str = "profile") -> Path:
     """Write a profile into a folder, which is made where it is missing; return its path.
+
+    Parameters
+    ----------
+    verb
+        Of ``snakemake-daskmpi``, that the text is of.
 
     Raises
     ------
@@ -46,7 +51,7 @@ def write_profile(text: str, folder: Path, *, force: bool) -> Path:
         raise LaunchError(
             f"{path} exists; it was left as it is.",
             seen=f"{path.stat().st_size if path.exists() else 0} bytes.",
-            next_step=f"--force overwrites it; diff {path} <(snakemake-daskmpi profile) compares.",
+            next_step=f"--force overwrites it; diff {path} <(snakemake-daskmpi {verb}) compares.",
         ) from None
     except OSError as error:
         raise LaunchError(
@@ -134,7 +139,7 @@ def _partition_entry(site: Site, default: Partition | None) -> str:
         reason += "\n".join(f"- {p.name}: {_partition_text(p)}" for p in others[:_LISTED])
         reason += f"\n- and {len(others) - _LISTED} more (sinfo)" if len(others) > _LISTED else ""
     name = default.name if default else others[0].name if others else "NAME"
-    return _entry(reason, f"daskmpi-partition: {_scalar(name)}", is_active=default is not None)
+    return _entry(reason, f"daskmpi-partition: {scalar(name)}", is_active=default is not None)
 
 
 def _account_entry(accounts: frozenset[str] | None) -> str:
@@ -142,9 +147,9 @@ def _account_entry(accounts: frozenset[str] | None) -> str:
         return _entry("This Slurm does not insist on an account.", "daskmpi-account: NAME", is_active=False)
     names = sorted(accounts)
     if len(names) == 1:
-        return _entry("The only account that you have.", f"daskmpi-account: {_scalar(names[0])}")
+        return _entry("The only account that you have.", f"daskmpi-account: {scalar(names[0])}")
     reason = f"You have {', '.join(names) or 'none that Slurm would tell'}. Left out, Slurm takes your default."
-    return _entry(reason, f"daskmpi-account: {_scalar(names[0]) if names else 'NAME'}", is_active=False)
+    return _entry(reason, f"daskmpi-account: {scalar(names[0]) if names else 'NAME'}", is_active=False)
 
 
 def _modules_entry(modules: tuple[str, ...]) -> str:
@@ -153,13 +158,13 @@ def _modules_entry(modules: tuple[str, ...]) -> str:
         return _entry(reason, "daskmpi-modules: NAMES", is_active=False)
     return _entry(
         "What is loaded now; the batch script loads it after 'module purge'.",
-        f"daskmpi-modules: {_scalar(' '.join(modules))}",
+        f"daskmpi-modules: {scalar(' '.join(modules))}",
     )
 
 
 def _environment_entry(found: Surroundings) -> str:
     if found.conda_env:
-        return _entry("The environment that is active now.", f"daskmpi-conda-env: {_scalar(found.conda_env)}")
+        return _entry("The environment that is active now.", f"daskmpi-conda-env: {scalar(found.conda_env)}")
     reason = f"Left out, the batch script runs the Python that plans: now the one in {found.prefix}."
     return _entry(reason, "daskmpi-conda-env: NAME", is_active=False)
 
@@ -179,7 +184,7 @@ def _mpi_entries(found: Surroundings, site: Site) -> list[str]:
         said = f"mpi4py loads {name}, which needs {needed}, and Slurm does NOT offer that: 'snakemake-daskmpi doctor'."
     entries = [_entry(f"How ranks meet under srun. {said}", "daskmpi-pmi: auto")]
     if found.mpi_kind == "intel" and found.pmi_library:
-        line = f"daskmpi-pmi-library: {_scalar(found.pmi_library)}"
+        line = f"daskmpi-pmi-library: {scalar(found.pmi_library)}"
         entries.append(_entry("Intel MPI needs Slurm's PMI-2 library, and would find it there by itself.", line))
     elif found.mpi_kind == "intel":
         line = "daskmpi-pmi-library: /opt/slurm/lib64/libpmi2.so"
@@ -222,10 +227,10 @@ def _partition_text(partition: Partition) -> str:
     return "; ".join(kinds) + whole + limit
 
 
-def _scalar(text: str) -> str:
+def scalar(text: str) -> str:
     """Return a word as YAML writes it.
 
-    >>> _scalar("main"), _scalar("1-00"), _scalar("no"), _scalar("a b")
+    >>> scalar("main"), scalar("1-00"), scalar("no"), scalar("a b")
     ('main', '"1-00"', '"no"', '"a b"')
     """
     return text if _PLAIN.fullmatch(text) else json.dumps(text)

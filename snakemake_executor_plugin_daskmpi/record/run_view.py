@@ -68,6 +68,8 @@ class JobView:
     outcome: str = ""
     #: All that is known of its end, by the names of :mod:`events`.
     ended: dict[str, Any] = field(default_factory=dict)
+    #: How many jobs of each rule it has, if it is a group.
+    members: dict[str, int] = field(default_factory=dict)
 
     @property
     def n_cores(self) -> int:
@@ -99,6 +101,8 @@ class WorkerView:
     #: None while it is there.
     lost_at: float | None = None
     comes_back: bool = False
+    #: 0 if the record does not say.
+    disk_mb: int = 0
 
 
 class RunView:
@@ -205,6 +209,7 @@ class RunView:
             het_group=event.get("het_group"),
             components=None if components is None else tuple(components),
             joined_at=event["time"],
+            disk_mb=event.get("disk_mb", 0),
         )
 
     def _on_worker_lost(self, event: dict[str, Any]) -> None:
@@ -225,6 +230,7 @@ class RunView:
             asks=event.get("asks", {}),
             priority=event.get("priority", 0),
             submitted_at=event["time"],
+            members=event.get("members", {}),
         )
         self.jobs[job.key] = self._current[job.jobid] = job
 

@@ -33,6 +33,7 @@ LAYERS = (
     {"placement", "warm"},
     {"slurm", "worker"},
     {"planning", "profile"},
+    {"advise"},
     {"world"},
     {"launch"},
     {"client", "doctor"},

@@ -52,7 +52,7 @@ def test_a_verb_with_a_typo_is_answered_with_the_verb_meant(typed, meant, capsys
     assert cli.main([typed, "--jobs", "1"]) == 2
     said = capsys.readouterr().err
     assert f"Did you mean {meant}?" in said
-    assert said.endswith("Next: snakemake-daskmpi with one of: plan, submit, follow, doctor, profile.\n")
+    assert said.endswith("Next: snakemake-daskmpi with one of: plan, submit, follow, advise, doctor, profile.\n")
 
 
 def test_without_a_verb_it_says_which_there_are(capsys):

@@ -1,0 +1,115 @@
+"""What the jobs of a rule asked for, and what they used.
+
+Runs on: the login node, or a laptop. Pure.
+
+What was not measured is left out, never taken for nothing: jobs that were too short for the memory watch have no peak,
+the tasks of an MPI program are watched on one of their nodes only, and of the members of a group nothing is known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_daskmpi.record.run_view import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from snakemake_executor_plugin_daskmpi.record.run_view import JobView, RunView
+
+#: Seconds from which CPU time over duration says something of a job: starting one costs some 0.01 s, a spawned one 1 s.
+MEASURABLE_S = 1.0
+#: Outcomes of jobs that would have used more had they not been ended.
+_CUT_SHORT_FOR_MEMORY, _CUT_SHORT_FOR_TIME = "out-of-memory", "timed-out"
+
+
+@dataclass(slots=True)
+class RuleUsage:
+    """The jobs of one rule."""
+
+    rule: str
+    #: Ids of the runs in which some of its jobs were done.
+    runs: set[str] = field(default_factory=set)
+    n_done: int = 0
+    n_failed: int = 0
+    is_group: bool = False
+    #: Whether its jobs are MPI programs of several tasks.
+    has_tasks: bool = False
+    #: What first attempts asked for; 0 for what a rule does not say.
+    asked_cores: set[int] = field(default_factory=set)
+    asked_mem_mb: set[int] = field(default_factory=set)
+    asked_runtime_min: set[int] = field(default_factory=set)
+    #: How long jobs took that are done, and how long others had taken when they were ended for the time.
+    seconds: list[float] = field(default_factory=list)
+    cut_at_s: list[float] = field(default_factory=list)
+    #: Peaks of jobs that are done, and of others when they were ended for their memory.
+    peaks_mb: list[float] = field(default_factory=list)
+    cut_at_mb: list[float] = field(default_factory=list)
+    #: How many of the peaks are proportional (PSS), what is shared being counted once; the others are RSS.
+    n_pss: int = 0
+    #: Cores that jobs kept busy in the mean of their time, of those that took :data:`MEASURABLE_S`.
+    busy_cores: list[float] = field(default_factory=list)
+
+    @property
+    def kind_of_peaks(self) -> str:
+        """By what memory was measured."""
+        if self.n_pss == len(self.peaks_mb):
+            return "PSS"
+        return "PSS or RSS" if self.n_pss else "RSS"
+
+    def take(self, job: JobView, run_id: str) -> None:
+        """Take in one attempt of a job."""
+        asks = job.asks
+        self.is_group |= bool(job.members)
+        self.has_tasks |= asks.get("tasks", 1) > 1
+        if job.attempt == 1:
+            self.asked_cores.add(asks.get("cores", 1))
+            self.asked_mem_mb.add(asks.get("mem_mb", 0))
+            self.asked_runtime_min.add(asks.get("runtime_min") or 0)
+        seconds = job.seconds
+        peak_mb = float(job.ended.get("peak_pss_mb") or job.ended.get("peak_rss_mb") or 0)
+        if job.state is not State.DONE or seconds is None:
+            self.n_failed += job.state is State.FAILED
+            if job.outcome == _CUT_SHORT_FOR_MEMORY and peak_mb:
+                self.cut_at_mb.append(peak_mb)
+            if job.outcome == _CUT_SHORT_FOR_TIME and seconds:
+                self.cut_at_s.append(seconds)
+            return
+        self.n_done += 1
+        self.runs.add(run_id)
+        self.seconds.append(seconds)
+        if peak_mb:
+            self.peaks_mb.append(peak_mb)
+            self.n_pss += "peak_pss_mb" in job.ended
+        if seconds >= MEASURABLE_S:
+            # A body that only waits has used less than the record writes down.
+            self.busy_cores.append(job.ended.get("cpu_s", 0.0) / seconds)
+
+
+def usages_of(views: Iterable[RunView]) -> list[RuleUsage]:
+    """Return what the rules of some runs used, by name."""
+    usages: dict[str, RuleUsage] = {}
+    for view in views:
+        for job in view.jobs.values():
+            usages.setdefault(job.rule, RuleUsage(job.rule)).take(job, view.folder.name)
+    return [usages[rule] for rule in sorted(usages)]
+
+
+def mean_minutes_of(view: RunView) -> dict[str, float]:
+    """Return how long the jobs of each rule took in the mean, of those that are done."""
+    return {
+        usage.rule: sum(usage.seconds) / len(usage.seconds) / 60
+        for usage in usages_of([view])
+        if usage.seconds and not usage.is_group
+    }
+
+
+def quantile(values: Sequence[float], part: float) -> float:
+    """Return the least of some values that so large a part of them does not exceed.
+
+    >>> [quantile([3, 1, 2, 4], part) for part in (0.5, 0.75, 0.95)]
+    [2, 3, 4]
+    """
+    return sorted(values)[max(0, math.ceil(part * len(values)) - 1)]
