@@ -108,7 +108,7 @@ def tidy(amount: float) -> int:
     """
     # 1.2 * 50 is a little more than 60 in floating point.
     whole = math.ceil(round(amount, 6))
-    step = 10 ** max(0, len(str(whole)) - 2)
+    step = int(10 ** max(0, len(str(whole)) - 2))
     return -(-whole // step) * step
 
 
@@ -125,13 +125,14 @@ def _jobs(number: int) -> str:
 
 def _memory(usage: RuleUsage) -> tuple[Value | None, int, str]:
     """Return what memory to ask for, how many retries that needs, and what else there is to say."""
-    peaks = [*usage.peaks_mb, *usage.cut_at_mb]
-    if not usage.peaks_mb:
+    of_done = usage.peaks_mb
+    peaks = [*of_done, *usage.cut_at_mb]
+    if not of_done:
         return None, 0, "memory: its jobs were too short to be measured (0.1 s)"
     largest = max(peaks)
-    if _is_few(usage, len(usage.peaks_mb)):
+    if _is_few(usage, len(of_done)):
         seen = f"largest {usage.kind_of_peaks} {largest:.0f} MB"
-        return None, 0, f"memory: only {_jobs(len(usage.peaks_mb))} of one run measured, {seen}; a second run would do"
+        return None, 0, f"memory: only {_jobs(len(of_done))} of one run measured, {seen}; a second run would do"
     if len(usage.asked_mem_mb) > 1:
         asked = f"{min(usage.asked_mem_mb)} to {max(usage.asked_mem_mb)} MB"
         return None, 0, f"memory: asked for differs from job to job ({asked}); largest peak {largest:.0f} MB"

@@ -48,6 +48,8 @@ def render(
         "\n".join(_retries(advice)),
         "\n".join(_resources(advice)),
         "\n".join(_threads(advice)),
+        # Snakemake takes no profile without a mapping.
+        "{}" if all(each.is_empty for each in advice) else "",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -107,7 +109,14 @@ def _outlook(view: RunView, replay: Replay, shapes: Shapes | None) -> Iterator[s
 
 
 def _took(minutes: float) -> str:
-    return duration_text(minutes) if minutes >= 10 else f"{minutes * 60:.1f} s"  # noqa: PLR2004 - rounds to 5 %
+    """Return a duration with three digits that count, or so.
+
+    >>> [_took(minutes) for minutes in (0.05, 6.2, 90)]
+    ['3.0 s', '6.2 min', '1 h 30 min']
+    """
+    if minutes < 2:  # noqa: PLR2004
+        return f"{minutes * 60:.1f} s"
+    return f"{minutes:.1f} min" if minutes < 60 else duration_text(minutes)  # noqa: PLR2004
 
 
 def _left_alone(advice: Sequence[Advice]) -> Iterator[str]:

@@ -57,13 +57,14 @@ class Shape:
 
     @property
     def workers_text(self) -> str:
-        """The workers, equal ones counted: ``4 x 8 cores, 16000 MB``."""
+        """The workers, equal ones counted, with the component that they are where they name any."""
         kinds = Counter(
             (offer.components, len(offer.cores), offer.mem_mb, len(offer.gpus)) for offer, _ in self.workers
         )
         texts = []
-        for (_, cores, mem_mb, gpus), count in kinds.items():
+        for (components, cores, mem_mb, gpus), count in kinds.items():
             more = f", {gpus} GPU{'s' * (gpus != 1)}" if gpus else ""
+            more += f" ({'+'.join(name or 'any' for name in components)})" if components and len(kinds) > 1 else ""
             texts.append(f"{count} x {cores} core{'s' * (cores != 1)}, {mem_mb} MB{more}")
         return "; ".join(texts)
 

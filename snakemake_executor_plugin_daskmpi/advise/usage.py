@@ -44,20 +44,31 @@ class RuleUsage:
     #: How long jobs took that are done, and how long others had taken when they were ended for the time.
     seconds: list[float] = field(default_factory=list)
     cut_at_s: list[float] = field(default_factory=list)
-    #: Peaks of jobs that are done, and of others when they were ended for their memory.
-    peaks_mb: list[float] = field(default_factory=list)
+    #: Peaks of jobs that are done: PSS, in which what is shared counts once, None where it was not read; and RSS.
+    measured_mb: list[tuple[float | None, float]] = field(default_factory=list)
+    #: Peaks of others when they were ended for their memory.
     cut_at_mb: list[float] = field(default_factory=list)
-    #: How many of the peaks are proportional (PSS), what is shared being counted once; the others are RSS.
-    n_pss: int = 0
     #: Cores that jobs kept busy in the mean of their time, of those that took :data:`MEASURABLE_S`.
     busy_cores: list[float] = field(default_factory=list)
 
     @property
+    def peaks_mb(self) -> list[float]:
+        """The peaks of jobs that are done, as PSS where that can be told.
+
+        Where the watch had no time to weigh a job, its RSS has what it shares with its worker in it. That is about the
+        same for all jobs of a rule, so what others' RSS is more than their PSS is taken off, less rather than more.
+        """
+        shared = [rss - pss for pss, rss in self.measured_mb if pss is not None]
+        off = max(0.0, quantile(shared, 0.25)) if shared else 0.0
+        return [max(1.0, rss - off) if pss is None else pss for pss, rss in self.measured_mb]
+
+    @property
     def kind_of_peaks(self) -> str:
         """By what memory was measured."""
-        if self.n_pss == len(self.peaks_mb):
-            return "PSS"
-        return "PSS or RSS" if self.n_pss else "RSS"
+        n_rss = sum(pss is None for pss, _ in self.measured_mb)
+        if n_rss == len(self.measured_mb):
+            return "RSS"
+        return f"PSS, {n_rss} estimated from RSS" if n_rss else "PSS"
 
     def take(self, job: JobView, run_id: str) -> None:
         """Take in one attempt of a job."""
@@ -69,20 +80,19 @@ class RuleUsage:
             self.asked_mem_mb.add(asks.get("mem_mb", 0))
             self.asked_runtime_min.add(asks.get("runtime_min") or 0)
         seconds = job.seconds
-        peak_mb = float(job.ended.get("peak_pss_mb") or job.ended.get("peak_rss_mb") or 0)
+        pss_mb, rss_mb = (float(job.ended.get(name) or 0) for name in ("peak_pss_mb", "peak_rss_mb"))
         if job.state is not State.DONE or seconds is None:
             self.n_failed += job.state is State.FAILED
-            if job.outcome == _CUT_SHORT_FOR_MEMORY and peak_mb:
-                self.cut_at_mb.append(peak_mb)
+            if job.outcome == _CUT_SHORT_FOR_MEMORY and (pss_mb or rss_mb):
+                self.cut_at_mb.append(pss_mb or rss_mb)
             if job.outcome == _CUT_SHORT_FOR_TIME and seconds:
                 self.cut_at_s.append(seconds)
             return
         self.n_done += 1
         self.runs.add(run_id)
         self.seconds.append(seconds)
-        if peak_mb:
-            self.peaks_mb.append(peak_mb)
-            self.n_pss += "peak_pss_mb" in job.ended
+        if pss_mb or rss_mb:
+            self.measured_mb.append((pss_mb or None, rss_mb or pss_mb))
         if seconds >= MEASURABLE_S:
             # A body that only waits has used less than the record writes down.
             self.busy_cores.append(job.ended.get("cpu_s", 0.0) / seconds)

@@ -43,3 +43,37 @@ def test_the_plan_and_the_script_are_printed_and_nothing_starts(workflow: Workfl
     assert "srun --mpi=pmi2 --het-group=0-2 --kill-on-bad-exit=0" in script.text
     assert not slurm.squeue("--noheader")
     assert not workflow.has("plain")
+
+
+def test_a_plan_takes_runtimes_from_the_newest_run_here_where_rules_do_not_say(
+    workflow: Workflow,
+    slurm: SlurmCluster,  # noqa: ARG001 - its site is what is planned for
+):
+    snakefile = """
+        rule all:
+            input: expand("silent/{n}", n=range(6)), expand("stated/{n}", n=range(2)), "new"
+
+        rule silent:
+            output: "silent/{n}"
+            shell: "touch {output}"
+
+        rule stated:
+            output: "stated/{n}"
+            resources: runtime=17
+            shell: "touch {output}"
+
+        rule new:
+            output: "new"
+            shell: "touch {output}"
+    """
+    defaults = ("--default-resources", "mem_mb=300", "disk_mb=10")
+    workflow.write("Snakefile", snakefile)
+    workflow.start("silent/0", "silent/1", "stated/0", *defaults).ends_with(0)
+    plan = workflow.start(*defaults, "--forceall", launcher="plan")
+    plan.ends_with(0)
+    assert "Note: The runtime of 1 rule is that of the run of 2" in plan.text
+    assert "the mean of each rule's jobs: silent. A rule that states its runtime has that." in plan.text
+    assert "Note: No runtime is given for new: 5 minutes a job are assumed." in plan.text
+    (silent,) = (line for line in plan.text.splitlines() if line.startswith("  silent"))
+    (stated,) = (line for line in plan.text.splitlines() if line.startswith("  stated"))
+    assert ("~1 min" in silent, "17 min" in stated) == (True, True)
