@@ -20,11 +20,11 @@ WRITTEN = """\
 #   what sending them takes.
 #
 #  the next one      workers                 takes  core-hours  cores busy
-#  as it was         4 x 4 cores, 8000 MB 10.2 min        2.72         98%
-#  a quarter         1 x 4 cores, 8000 MB 20.2 min        1.35         99%
-#  half              2 x 4 cores, 1300 MB 10.2 min        1.36         98%  <- as soon with fewest cores
-#  the same workers  4 x 4 cores, 8000 MB  6.2 min        1.65         81%
-#  double            8 x 4 cores, 8000 MB  4.2 min        2.24         60%
+#  as it was         4 x 4 cores, 8000 MB  10.2 min        2.72         98%
+#  a quarter         1 x 4 cores, 8000 MB  20.2 min        1.35         99%
+#  half              2 x 4 cores, 1300 MB  10.2 min        1.36         98%  <- as soon with fewest cores
+#  the same workers  4 x 4 cores, 8000 MB   6.2 min        1.65         81%
+#  double            8 x 4 cores, 8000 MB   4.2 min        2.24         60%
 #
 # For the next Slurm job, 2 x 4 cores, 1300 MB; 'snakemake-daskmpi plan' makes its own:
 #daskmpi-max-workers: 2
