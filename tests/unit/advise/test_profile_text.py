@@ -19,7 +19,7 @@ WRITTEN = """\
 # Left out: what Snakemake took to hand jobs over once they could start, 24.00 s in the mean, and
 #   what sending them takes.
 #
-#  the next one      workers                 takes  core-hours  cores busy
+#  the next one      workers                    takes  core-hours  cores busy
 #  as it was         4 x 4 cores, 8000 MB  10.2 min        2.72         98%
 #  a quarter         1 x 4 cores, 8000 MB  20.2 min        1.35         99%
 #  half              2 x 4 cores, 1300 MB  10.2 min        1.36         98%  <- as soon with fewest cores
