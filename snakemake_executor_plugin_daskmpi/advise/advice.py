@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: On top of the largest peak, and of the longest time.
 MARGIN = 1.2
-#: Measured jobs from which a single run is enough; a second run makes fewer do.
+#: Measured jobs from which a single run is enough; in several runs, one each does.
 ENOUGH_JOBS = 3
 #: Jobs from which their upper five per cent are some of them, not just the last one.
 _TAIL_JOBS = 20
@@ -113,7 +113,7 @@ def tidy(amount: float) -> int:
 
 
 def _is_few(usage: RuleUsage, number: int) -> bool:
-    return number < ENOUGH_JOBS and len(usage.runs) < 2  # noqa: PLR2004 - a second run
+    return number < min(ENOUGH_JOBS, len(usage.runs) if len(usage.runs) > 1 else ENOUGH_JOBS)
 
 
 def _jobs(number: int) -> str:

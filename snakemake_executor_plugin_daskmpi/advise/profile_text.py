@@ -90,6 +90,8 @@ def _outlook(view: RunView, replay: Replay, shapes: Shapes | None) -> Iterator[s
         yield from _comment(f"Not in it: {sentence}.")
     if abs(off) > _OFF:
         yield from _comment("That is far off: take the table below as a comparison of its lines, not as times.")
+    if replay.max_cores is not None:
+        yield from _comment(f"All of it with --cores {replay.max_cores}, as that run had it.")
     best = shapes.best
     rows: list[tuple[object, ...]] = [("the next one", "workers", "takes", "core-hours", "cores busy", "")]
     before = shapes.as_it_was
@@ -100,7 +102,9 @@ def _outlook(view: RunView, replay: Replay, shapes: Shapes | None) -> Iterator[s
         rows.append((label, *cells))
     yield "#"
     yield from (f"#{line}" for line in grid(rows, left=(0, 1, 5)))
-    if best is not None:
+    if best is None:
+        yield from _comment("With what its rules should ask for, none of these workers would be as soon.")
+    else:
         walltime_min = walltime_for(best.makespan_min, replay.demand)
         yield "#"
         yield from _comment(f"For the next Slurm job, {best.workers_text}; 'snakemake-daskmpi plan' makes its own:")

@@ -94,7 +94,6 @@ def test_the_next_run_takes_half_the_allocation_for_the_same_time(workflow: Work
 
 def test_memory_that_grows_with_each_attempt_is_written_so_that_snakemake_reads_it(workflow: Workflow):
     workflow.write("Snakefile", SNAKEFILE)
-    workflow.write("hold.py", HOLD)
     workflow.write(
         "sized/config.yaml",
         """

@@ -120,6 +120,14 @@ def test_one_job_of_one_run_teaches_nothing_and_one_each_of_two_runs_does(tmp_pa
     assert (both.mem_mb.amount, both.threads.amount, both.runtime_min.amount) == (1200, 1, 6)
 
 
+def test_of_two_runs_one_of_which_measured_nothing_one_is_still_too_few(tmp_path):
+    runs = [MadeUpRun(tmp_path, name=f"2027-01-1{day}T090000.000000-1") for day in range(2)]
+    runs[0].job("sum", asks=EIGHT, seconds=0.05)
+    runs[1].job("sum", asks=EIGHT, seconds=300, peak_rss_mb=1000, cpu_s=300)
+    said = advice(*runs)
+    assert (said.mem_mb, said.threads) == (None, None)
+
+
 def test_a_rule_whose_jobs_failed_is_left_as_it_is(run):
     run.job("align", outcome="failed", asks=EIGHT, peak_rss_mb=10, cpu_s=1)
     run.job("align", outcome="lost", asks=EIGHT)

@@ -19,7 +19,7 @@ WRITTEN = """\
 # Left out: what Snakemake took to hand jobs over once they could start, 24.00 s in the mean, and
 #   what sending them takes.
 #
-#  the next one      workers                    takes  core-hours  cores busy
+#  the next one      workers                  takes  core-hours  cores busy
 #  as it was         4 x 4 cores, 8000 MB  10.2 min        2.72         98%
 #  a quarter         1 x 4 cores, 8000 MB  20.2 min        1.35         99%
 #  half              2 x 4 cores, 1300 MB  10.2 min        1.36         98%  <- as soon with fewest cores
@@ -82,3 +82,14 @@ def test_where_nothing_changes_a_profile_is_an_empty_mapping(tmp_path):
     run.job("a", 0, 0.01)
     run.view()
     assert yaml.safe_load(profile_of(tmp_path, [])) == {}
+
+
+def test_a_limit_of_cores_and_workers_that_are_too_small_are_told(tmp_path):
+    run = MadeUpRun(tmp_path, max_cores=2)
+    run.workers(1, mem_mb=1000)
+    for _ in range(3):
+        run.job("a", 0, 60, submitted_s=0, asks={"mem_mb": 300}, peak_rss_mb=1500)
+    run.view()
+    text = profile_of(tmp_path, [])
+    assert "# All of it with --cores 2, as that run had it." in text
+    assert "# With what its rules should ask for, none of these workers would be as soon." in text
