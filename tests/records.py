@@ -49,6 +49,7 @@ class MadeUpRun:
         outcome: str = "ok",
         asks: dict[str, Any] | None = None,
         members: dict[str, int] | None = None,
+        n_behind: int = 0,
         **used: Any,
     ) -> int:
         """Let a job run, and return its id. ``used`` is what ``ended`` tells besides."""
@@ -66,6 +67,7 @@ class MadeUpRun:
             outputs=[],
             needs=list(needs),
             asks=asks or {},
+            n_behind=n_behind,
             **rest,
         )
         times = {"started_at": BEGIN + start_s, "ended_at": BEGIN + start_s + seconds}

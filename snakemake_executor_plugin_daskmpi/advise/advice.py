@@ -144,7 +144,8 @@ def _memory(usage: RuleUsage) -> tuple[Value | None, int, str]:
     said = f"asked {asked_mb} MB" if asked_mb else "asked for none"
     used = f"largest of {len(peaks)} peaks {largest:.0f} MB ({usage.kind_of_peaks})"
     if asked_mb >= largest and first_mb > _WORTH * asked_mb:
-        return None, 0, f"memory: {said}, {used}: as it should be"
+        why = "no less is advised" if first_mb == LEAST_MEM_MB else "as it should be"
+        return None, 0, f"memory: {said}, {used}: {why}"
     if usage.cut_at_mb:
         used += f", {_jobs(len(usage.cut_at_mb))} ended for it"
     if asked_mb and asked_mb < largest:

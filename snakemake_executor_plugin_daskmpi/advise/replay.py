@@ -2,10 +2,10 @@
 
 Runs on: the login node, or a laptop. Pure.
 
-Each attempt that ran is a job with the time that it took. It comes after those jobs that the record says it needs, and
-after its own earlier attempt. Jobs that Snakemake runs itself are not recorded: where a job needs one and was handed
-over later than what is recorded explains, the time in between is a job of its own, that takes no worker, after the
-last job that had ended by then.
+Each attempt that ran is a job with the time that it took, and as urgent as it was. It comes after those jobs that the
+record says it needs, and after its own earlier attempt. When the jobs ran that Snakemake runs itself is not recorded:
+they take no worker, and as long as lies between the end of all that they come after and the first job that was handed
+over because of them.
 
 The simulation leaves out what Snakemake takes to hand a job over once it could start, what sending it to a worker
 takes, workers that come late or are lost, and deadlines.
@@ -14,8 +14,7 @@ takes, workers that come late or are lost, and deadlines.
 from __future__ import annotations
 
 import dataclasses
-from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Job, Need
@@ -28,14 +27,12 @@ from snakemake_executor_plugin_daskmpi.resources import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from snakemake_executor_plugin_daskmpi.advise.advice import Advice
     from snakemake_executor_plugin_daskmpi.record.run_view import JobView, RunView, WorkerView
 
-#: Seconds between the end of what a job needs and its being handed over that nothing has to explain.
-_AT_ONCE_S = 0.5
-_FIELDS = {field.name for field in dataclasses.fields(JobResources)}
+_FIELDS = {each.name for each in dataclasses.fields(JobResources)}
 #: What stands for what Snakemake did itself.
 _ITSELF = Need(JobResources(cores=0), Steering(), 0.0, is_local=True)
 
@@ -45,6 +42,8 @@ class Replay:
     """A run that has happened, to play again."""
 
     demand: Demand
+    #: Of each job of the demand, how many jobs the longest chain had that waited for it.
+    n_behind: tuple[int, ...]
     #: What each worker offered, and its step group.
     workers: tuple[tuple[WorkerResources, str], ...]
     #: Those of ``--cores``.
@@ -61,9 +60,17 @@ class Replay:
         """Cores of all workers."""
         return sum(len(offer.cores) for offer, _ in self.workers)
 
-    def predicted_min(self) -> float:
-        """Return what the simulation says of this very run; ValueError if some job fits no worker."""
-        return makespan_on(self.workers, self.demand, max_cores=self.max_cores)
+    def predicted_min(self, workers: Sequence[tuple[WorkerResources, str]] = (), demand: Demand | None = None) -> float:
+        """Return what the simulation says of this run, or of its jobs on other workers or with other requests.
+
+        Raises
+        ------
+        ValueError
+            If some job fits no worker.
+        """
+        return makespan_on(
+            workers or self.workers, demand or self.demand, max_cores=self.max_cores, n_behind=self.n_behind
+        )
 
     def advised(self, advice: Mapping[str, Advice]) -> Demand:
         """Return the same jobs with what they should ask for, taking as long as they did."""
@@ -87,9 +94,13 @@ def replay_of(view: RunView) -> Replay | None:
     if not ran or not workers:
         return None
     begin = min(job.submitted_at for job in view.jobs.values())
-    jobs, waits = _jobs(ran)
+    story = _Story(view, begin)
+    for job in ran:
+        story.tell(job)
+    waits = story.waits
     return Replay(
-        Demand(tuple(jobs), recorded_runtime=tuple(sorted({job.rule for job in ran}))),
+        Demand(tuple(story.jobs), recorded_runtime=tuple(sorted({job.rule for job in ran}))),
+        tuple(story.n_behind),
         tuple((_offer(worker), _step_group(worker, view)) for worker in workers),
         view.about.get("max_cores"),
         (max(job.ended_at or begin for job in ran) - begin) / 60,
@@ -98,33 +109,58 @@ def replay_of(view: RunView) -> Replay | None:
     )
 
 
-def _jobs(ran: Sequence[JobView]) -> tuple[list[Job], list[float]]:
-    """Return the jobs that ran, in the order of their submission, and how long each of them was not handed over."""
-    jobs: list[Job] = []
-    waits: list[float] = []
-    #: By job id, the index of its last attempt so far and when that ended.
-    last: dict[int, tuple[int, float]] = {}
-    ends = sorted((job.ended_at or 0.0, number) for number, job in enumerate(ran))
-    index_of: dict[int, int] = {}
-    for number, job in enumerate(ran):
-        needed = [last[jobid] for jobid in (*dict.fromkeys(job.needs), job.jobid) if jobid in last]
-        after = {index for index, _ in needed}
-        since = max((end for _, end in needed), default=0.0)
-        at = bisect_right(ends, (job.submitted_at, len(ran))) - 1
-        is_explained = all(jobid in last for jobid in job.needs)
-        if at >= 0 and not is_explained and job.submitted_at - since > _AT_ONCE_S:
-            end, before = ends[at]
-            if before in index_of:
-                minutes = (job.submitted_at - max(end, since)) / 60
-                itself = dataclasses.replace(_ITSELF, minutes=max(0.0, minutes))
-                jobs.append(Job("", itself, after=tuple(sorted({*after, index_of[before]}))))
-                after.add(len(jobs) - 1)
-        elif needed and is_explained:
-            waits.append(max(0.0, job.submitted_at - since))
-        index_of[number] = len(jobs)
-        last[job.jobid] = (len(jobs), job.ended_at or 0.0)
-        jobs.append(Job(job.rule, _need(job), job.priority, tuple(sorted(after))))
-    return jobs, waits
+@dataclass(slots=True)
+class _Story:
+    """The jobs that ran, told in the order of their submission."""
+
+    view: RunView
+    begin: float
+    jobs: list[Job] = field(default_factory=list)
+    n_behind: list[int] = field(default_factory=list)
+    #: Seconds for which a job that could have been handed over was not.
+    waits: list[float] = field(default_factory=list)
+    #: By job id, the index of its last attempt so far, or of what Snakemake ran itself, and when that ended.
+    _last: dict[int, tuple[int, float]] = field(default_factory=dict)
+
+    def tell(self, job: JobView) -> None:
+        """Take in an attempt."""
+        for jobid in job.needs:
+            if jobid in self.view.local_needs and jobid not in self._last:
+                self._tell_local(jobid, job.submitted_at)
+        needed = self._ends((*job.needs, job.jobid))
+        if needed:
+            self.waits.append(max(0.0, job.submitted_at - max(end for _, end in needed)))
+        self._add(job.jobid, job.ended_at or 0.0, Job(job.rule, _need(job), job.priority, _after(needed)), job.n_behind)
+
+    def _tell_local(self, jobid: int, ended_at: float) -> None:
+        """Take in what Snakemake ran itself, which had ended when a job was handed over that comes after it."""
+        needed = self._ends(self._before_local(jobid))
+        seconds = ended_at - max((end for _, end in needed), default=self.begin)
+        need = dataclasses.replace(_ITSELF, minutes=max(0.0, seconds / 60))
+        self._add(jobid, ended_at, Job("", need, after=_after(needed)), 0)
+
+    def _before_local(self, jobid: int) -> list[int]:
+        """Return the ids of the jobs on workers that a local job comes after, be it through others."""
+        found: list[int] = []
+        seen, ahead = {jobid}, [jobid]
+        while ahead:
+            for before in self.view.local_needs[ahead.pop()]:
+                if before not in seen:
+                    seen.add(before)
+                    (ahead if before in self.view.local_needs else found).append(before)
+        return found
+
+    def _ends(self, jobids: Iterable[int]) -> list[tuple[int, float]]:
+        return [self._last[jobid] for jobid in dict.fromkeys(jobids) if jobid in self._last]
+
+    def _add(self, jobid: int, ended_at: float, job: Job, n_behind: int) -> None:
+        self._last[jobid] = (len(self.jobs), ended_at)
+        self.jobs.append(job)
+        self.n_behind.append(n_behind)
+
+
+def _after(needed: Iterable[tuple[int, float]]) -> tuple[int, ...]:
+    return tuple(sorted(index for index, _ in needed))
 
 
 def _need(job: JobView) -> Need:

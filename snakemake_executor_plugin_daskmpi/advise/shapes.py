@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.advise.advice import tidy
-from snakemake_executor_plugin_daskmpi.planning.forecast import makespan_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +91,7 @@ class Shapes:
 def shapes_of(replay: Replay, advice: Mapping[str, Advice]) -> Shapes | None:
     """Return what a run and the next one come to; None if the simulation cannot hold what has run."""
     try:
-        before = _shape("as it was", replay.workers, replay.demand, replay.max_cores)
+        before = _shape("as it was", replay.workers, replay, replay.demand)
     except ValueError:
         return None
     demand = replay.advised(advice)
@@ -101,13 +100,13 @@ def shapes_of(replay: Replay, advice: Mapping[str, Advice]) -> Shapes | None:
         workers = scaled(replay.workers, factor)
         if workers:
             try:
-                found.append(_shape(name, workers, demand, replay.max_cores))
+                found.append(_shape(name, workers, replay, demand))
             except ValueError:  # too small for some job
                 continue
     shapes = Shapes(before, tuple(found))
     if shapes.best is None:
         return shapes
-    slim = _with_less_memory(shapes.best, demand, replay.max_cores)
+    slim = _with_less_memory(shapes.best, replay, demand)
     return Shapes(before, tuple(slim if shape is shapes.best else shape for shape in found))
 
 
@@ -131,14 +130,14 @@ def scaled(workers: Workers, factor: float) -> tuple[tuple[WorkerResources, str]
     return tuple(scaled_ones)
 
 
-def _shape(name: str, workers: Workers, demand: Demand, max_cores: int | None) -> Shape:
-    makespan_min = makespan_on(workers, demand, max_cores=max_cores)
+def _shape(name: str, workers: Workers, replay: Replay, demand: Demand) -> Shape:
+    makespan_min = replay.predicted_min(workers, demand)
     used = sum(job.need.cores * job.need.minutes for job in demand.jobs)
     offered = sum(len(offer.cores) for offer, _ in workers) * makespan_min
     return Shape(name, tuple(workers), makespan_min, used / offered if offered else 0.0)
 
 
-def _with_less_memory(shape: Shape, demand: Demand, max_cores: int | None) -> Shape:
+def _with_less_memory(shape: Shape, replay: Replay, demand: Demand) -> Shape:
     """Return a shape with the least memory that makes it take no longer."""
     for part in _PARTS_OF_MEMORY:
         workers = [
@@ -146,7 +145,7 @@ def _with_less_memory(shape: Shape, demand: Demand, max_cores: int | None) -> Sh
             for offer, group in shape.workers
         ]
         try:
-            slim = _shape(shape.name, workers, demand, max_cores)
+            slim = _shape(shape.name, workers, replay, demand)
         except ValueError:
             continue
         if slim.makespan_min <= shape.makespan_min * _SAME:

@@ -55,6 +55,7 @@ class Recorder:
         self._by_rule: dict[str, int] = {}
         self._why_draining = ""
         self._set_aside: set[str] = set()
+        self._local: set[int] = set()
         self._descriptor: int | None = None
         with contextlib.suppress(OSError):
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -135,6 +136,8 @@ class Recorder:
     def submitted(self, job: Job) -> None:
         """Note that Snakemake has handed over a job."""
         its = job.info.job
+        for local in lineage.local_before(its, self._local):
+            self._note(Kind.LOCAL, jobid=local.jobid, rule=local.rule.name, needs=lineage.needs(local))
         self._note(
             Kind.SUBMITTED,
             job=job.key,

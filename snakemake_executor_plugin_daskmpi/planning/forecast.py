@@ -102,7 +102,11 @@ def forecast_of(plan: Plan, demand: Demand) -> Forecast:
 
 
 def makespan_on(
-    workers: Sequence[tuple[WorkerResources, str]], demand: Demand, *, max_cores: int | None = None
+    workers: Sequence[tuple[WorkerResources, str]],
+    demand: Demand,
+    *,
+    max_cores: int | None = None,
+    n_behind: Sequence[int] | None = None,
 ) -> float:
     """Return the minutes that a demand takes on workers that are there.
 
@@ -112,6 +116,8 @@ def makespan_on(
         What each offers, and its step group (:meth:`Placement.add_worker`).
     max_cores
         Those of ``--cores``.
+    n_behind
+        Of each job, where more may wait for it than is in the demand; see :meth:`Demand.n_behind`.
 
     Raises
     ------
@@ -121,7 +127,7 @@ def makespan_on(
     placement = Placement(max_cores=max_cores)
     for number, (offer, step_group) in enumerate(workers):
         placement.add_worker(str(number), offer, step_group)
-    runs = _runs(placement, dict.fromkeys(map(str, range(len(workers))), 0), demand)
+    runs = _runs(placement, dict.fromkeys(map(str, range(len(workers))), 0), demand, n_behind)
     return max((run.end for run in runs), default=0.0)
 
 
@@ -130,10 +136,12 @@ def _workers_in(index: int, component: Component) -> int:
     return component.n_tasks - (2 if index == 0 else 0)
 
 
-def _runs(placement: Placement, component_of: Mapping[str, int], demand: Demand) -> list[_Run]:
+def _runs(
+    placement: Placement, component_of: Mapping[str, int], demand: Demand, n_behind: Sequence[int] | None = None
+) -> list[_Run]:
     """Return when and where each job runs, each as soon as those before it are done and a worker has room."""
     waiting, left = demand.dependents(), [len(job.after) for job in demand.jobs]
-    n_behind = demand.n_behind()
+    n_behind = demand.n_behind() if n_behind is None else n_behind
     ends: list[tuple[float, int]] = []
     runs: list[_Run] = []
     ready = [index for index, number in enumerate(left) if not number]

@@ -21,6 +21,8 @@ reader does not know it skips: new fields and new kinds of events may be added. 
                         have it), ``rule``, ``jobid``, ``attempt``, ``outputs``, ``needs`` (``jobid`` of the jobs that
                         it comes after), ``asks`` (:class:`JobResources` without its defaults), ``priority``,
                         ``n_behind``; ``members`` of a group by rule
+``local``               a job that Snakemake runs itself on rank 1, and that a job comes after that it has handed over:
+                        ``jobid``, ``rule``, ``needs``; once, before the first such job. When it runs is not recorded
 ``started``             ``job``, ``worker``, ``cores`` and ``gpus`` that are its own; ``after`` if it waits there for
                         another one to end: when it starts, only ``ended`` tells
 ``ended``               ``job``, ``outcome``, ``worker``, ``started_at``, ``ended_at``, ``exit_code``, ``signal``,
@@ -52,6 +54,7 @@ class Kind(StrEnum):
     WORKER = "worker"
     WORKER_LOST = "worker-lost"
     SUBMITTED = "submitted"
+    LOCAL = "local"
     STARTED = "started"
     ENDED = "ended"
     WAITING = "waiting"
@@ -91,3 +94,9 @@ class Reason(NamedTuple):
     text: str
     #: One of the jobs, by its key.
     example: str
+
+    @classmethod
+    def read(cls, written: dict[str, Any]) -> Reason:
+        """Return a reason as a record has it; a cause that a later version knows is :attr:`Cause.TURN`."""
+        cause = Cause(written["cause"]) if written["cause"] in set(Cause) else Cause.TURN
+        return cls(*(written[name] for name in cls._fields))._replace(cause=cause)

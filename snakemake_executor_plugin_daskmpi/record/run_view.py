@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from snakemake_executor_plugin_daskmpi.record.events import FILE_NAME, VERSION, Cause, Kind, Reason
+from snakemake_executor_plugin_daskmpi.record.events import FILE_NAME, VERSION, Kind, Reason
 from snakemake_executor_plugin_daskmpi.record.follower import Follower
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class JobView:
     #: See :class:`JobResources`, without its defaults.
     asks: dict[str, Any] = field(default_factory=dict)
     priority: int = 0
+    #: How many jobs the longest chain has that waits for it.
+    n_behind: int = 0
     submitted_at: float = 0.0
     state: State = State.WAITING
     worker: str = ""
@@ -136,6 +138,8 @@ class RunView:
         self.set_aside: dict[str, str] = {}
         #: The fields of the last line; empty while the run goes on, or if it broke off.
         self.end: dict[str, Any] = {}
+        #: Jobs that Snakemake runs itself and that others come after, by job id: those that they come after.
+        self.local_needs: dict[int, tuple[int, ...]] = {}
         self._current: dict[int, JobView] = {}
         #: The job that waits for another one on its worker, by the key of the other.
         self._behind: dict[str, str] = {}
@@ -229,10 +233,14 @@ class RunView:
             needs=tuple(event.get("needs", ())),
             asks=event.get("asks", {}),
             priority=event.get("priority", 0),
+            n_behind=event.get("n_behind", 0),
             submitted_at=event["time"],
             members=event.get("members", {}),
         )
         self.jobs[job.key] = self._current[job.jobid] = job
+
+    def _on_local(self, event: dict[str, Any]) -> None:
+        self.local_needs[event["jobid"]] = tuple(event["needs"])
 
     def _on_started(self, event: dict[str, Any]) -> None:
         job = self.jobs[event["job"]]
@@ -261,17 +269,7 @@ class RunView:
         job.state, job.worker, job.cores, job.gpus, job.after, job.started_at = State.WAITING, "", (), (), "", None
 
     def _on_waiting(self, event: dict[str, Any]) -> None:
-        self.reasons = [
-            Reason(
-                Cause(one["cause"]) if one["cause"] in set(Cause) else Cause.TURN,
-                one["asks"],
-                one["priority"],
-                one["n_jobs"],
-                one["text"],
-                one["example"],
-            )
-            for one in event["reasons"]
-        ]
+        self.reasons = [Reason.read(one) for one in event["reasons"]]
 
     def _on_set_aside(self, event: dict[str, Any]) -> None:
         for key in event["jobs"]:
@@ -291,6 +289,7 @@ class RunView:
         Kind.WORKER: _on_worker,
         Kind.WORKER_LOST: _on_worker_lost,
         Kind.SUBMITTED: _on_submitted,
+        Kind.LOCAL: _on_local,
         Kind.STARTED: _on_started,
         Kind.ENDED: _on_ended,
         Kind.WAITING: _on_waiting,

@@ -21,6 +21,25 @@ def needs(job: Any) -> list[int]:
     return [before.jobid for one in members for before in dag.dependencies[one] if before not in members]
 
 
+def local_before(job: Any, known: set[int]) -> list[Any]:
+    """Return the jobs that Snakemake runs itself and that a job comes after, also through others of them.
+
+    Parameters
+    ----------
+    known
+        Ids of those that are left out, with what is before them; those that are returned are added.
+    """
+    found, dependencies = [], job.dag.dependencies
+    ahead = [before for one in _members(job) for before in dependencies[one]]
+    while ahead:
+        before = ahead.pop()
+        if before.is_local and before.jobid not in known:
+            known.add(before.jobid)
+            found.append(before)
+            ahead += dependencies[before]
+    return found
+
+
 def by_rule(dag: Any) -> dict[str, int]:
     """Return how many jobs there are to run by rule, without those that Snakemake runs itself."""
     return dict(Counter(job.rule.name for job in dag.needrun_jobs(exclude_finished=False) if not job.is_local))

@@ -133,3 +133,39 @@ def test_a_folder_without_runs_and_a_run_that_is_not_there_are_errors_with_a_nex
     assert other.returncode == 1
     assert f"Next: snakemake-daskmpi advise {view.folder.name}" in other.stderr
     assert advise(workflow, view.folder.name[:13]).returncode == 0
+
+
+def test_a_job_that_comes_after_one_of_snakemakes_own_comes_after_it_in_the_replay(workflow: Workflow):
+    workflow.write(
+        "Snakefile",
+        """
+        localrules: collect, count
+
+        rule all:
+            input: expand("late/{i}", i=range(2))
+
+        rule early:
+            output: "early/{i}"
+            shell: "touch {output}"
+
+        rule collect:
+            input: expand("early/{i}", i=range(3))
+            output: "all"
+            shell: "cat {input} > {output}"
+
+        rule count:
+            input: "all"
+            output: "count"
+            shell: "wc {input} > {output}"
+
+        rule late:
+            input: "count"
+            output: "late/{i}"
+            shell: "cp {input} {output}"
+        """,
+    )
+    replay = replay_of(start(workflow, 1))
+    jobs = [(job.rule or "Snakemake's own", job.after) for job in replay.demand.jobs]
+    assert sorted(jobs[:3]) == [("early", ())] * 3
+    assert jobs[3] == ("Snakemake's own", (0, 1, 2))
+    assert jobs[4:] == [("late", (3,)), ("late", (3,))]

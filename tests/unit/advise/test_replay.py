@@ -14,6 +14,7 @@ from snakemake_executor_plugin_daskmpi.advise.replay import replay_of
 from snakemake_executor_plugin_daskmpi.advise.shapes import scaled, shapes_of
 from snakemake_executor_plugin_daskmpi.placement.placement import Placement
 from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Job
+from snakemake_executor_plugin_daskmpi.record.events import Kind
 from snakemake_executor_plugin_daskmpi.resources import UNLIMITED_DISK_MB, WorkerResources
 
 
@@ -42,13 +43,25 @@ def test_a_job_comes_after_what_it_needs_and_after_its_earlier_attempt(run):
 def test_what_snakemake_did_itself_takes_its_time_too(run):
     run.workers(1)
     first = run.job("a", 0, 60)
-    # Job 99 is of a local rule, which needs the first one and takes half a minute.
+    # Job 99 comes after the first one, through another of its kind, and takes half a minute; job 97 was done before.
+    run.note(Kind.LOCAL, 90, jobid=99, rule="collect", needs=[98, 97])
+    run.note(Kind.LOCAL, 90, jobid=98, rule="collect", needs=[first])
     run.job("b", 90, 60, needs=(99,))
-    run.job("c", 0, 10, submitted_s=0, needs=(98,))
+    run.job("c", 0, 10, submitted_s=0, needs=(97,))
     replay = replay_of(run.view())
     assert replay.predicted_min() == 2.5
-    assert first == 1
     assert [job.need.is_local for job in replay.demand.jobs] == [False, True, False, False]
+    assert [job.after for job in replay.demand.jobs] == [(), (0,), (1,), ()]
+
+
+def test_jobs_are_as_urgent_as_they_were(run):
+    run.workers(1, cores=1)
+    run.job("a", 60, 60, submitted_s=0)
+    first = run.job("b", 0, 60, submitted_s=0, n_behind=3)
+    run.job("c", 120, 60, submitted_s=60, needs=(first,), n_behind=2)
+    replay = replay_of(run.view())
+    assert replay.n_behind == (0, 3, 2)
+    assert replay.predicted_min() == 3
 
 
 def test_the_wait_for_snakemake_to_hand_a_job_over_is_left_out_and_told(run):
@@ -123,12 +136,13 @@ def test_the_record_of_a_simulated_run_predicts_its_makespan(run, seed):
         its = replace(need(rng.choice([1, 2, 4]), rng.choice([500, 2000])), minutes=rng.uniform(1, 13))
         jobs.append(Job(f"r{index % 4}", its, after=before))
     run.workers(len(offers), cores=cores, mem_mb=8000)
-    times = played(jobs, offers)
+    times, n_behind = played(jobs, offers), Demand(tuple(jobs)).n_behind()
     for index in sorted(range(60), key=lambda index: times[index]):
         submitted, start, end = (60 * minutes for minutes in times[index])
         asks = jobs[index].need.resources.stated()
         needs = jobs[index].after
-        run.job(jobs[index].rule, start, end - start, jobid=index, submitted_s=submitted, needs=needs, asks=asks)
+        more = {"needs": needs, "asks": asks, "n_behind": n_behind[index]}
+        run.job(jobs[index].rule, start, end - start, jobid=index, submitted_s=submitted, **more)
     replay = replay_of(run.view())
     assert replay.took_min == pytest.approx(max(end for *_, end in times))
     assert replay.predicted_min() == pytest.approx(replay.took_min, rel=0.1)
