@@ -31,6 +31,7 @@ Reading map: *where does this run?*, then *what crosses?*
 ``launch/``              outside a world: how to get one, with the same command line
 ``client/``              rank 1: ``entrance`` is where a process learns what it is; ``executor`` hands ready jobs to the
                          ``pool``; ``run_state`` decides what happens, the pool carries it out, ``reports`` tells of it
+``view/``                the verbs that look at a run, from its record: ``status``, ``watch``, ``explain``
 ``profile/``             the verb that writes a profile for a site
 ``doctor/``              the verb that looks at a site and a world, and judges
 ``cli``                  the program ``snakemake-daskmpi``

@@ -1,4 +1,4 @@
-"""``snakemake-daskmpi``: plan, submit, follow, advise, doctor, profile.
+"""``snakemake-daskmpi``: plan, submit, follow, status, watch, explain, advise, doctor, profile.
 
 Runs on: the login node, in a batch script, or on a laptop; ``doctor`` also on every rank.
 
@@ -144,6 +144,24 @@ def _advise(options: argparse.Namespace, _: list[str]) -> int:
     return 0
 
 
+def _status(options: argparse.Namespace, _: list[str]) -> int:
+    from snakemake_executor_plugin_daskmpi.view import status
+
+    return status.main(Path(options.directory).absolute(), options.run_id)
+
+
+def _watch(options: argparse.Namespace, _: list[str]) -> int:
+    from snakemake_executor_plugin_daskmpi.view import watch
+
+    return watch.main(Path(options.directory).absolute(), options.run_id)
+
+
+def _explain(options: argparse.Namespace, _: list[str]) -> int:
+    from snakemake_executor_plugin_daskmpi.view import explain
+
+    return explain.main(Path(options.directory).absolute(), options.run_id, options.subject)
+
+
 def _doctor(options: argparse.Namespace, _: list[str]) -> int:
     from snakemake_executor_plugin_daskmpi.doctor import doctor
 
@@ -198,6 +216,17 @@ def _advise_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite it if it is there")
 
 
+def _view_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_id", metavar="RUN", nargs="?", default="", help=texts.RUN)
+    _follow_options(parser)
+
+
+def _explain_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("subject", metavar="JOB|RULE|FILE", help="a job's id, a rule, or a file that a job makes")
+    parser.add_argument("--run", dest="run_id", metavar="RUN", default="", help=texts.RUN)
+    _follow_options(parser)
+
+
 def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document, with all that was seen")
     parser.add_argument(
@@ -237,6 +266,9 @@ _VERBS: dict[str, tuple[Callable[..., int], Callable[[argparse.ArgumentParser], 
     "plan": (_plan, _plan_options),
     "submit": (_submit, _submit_options),
     "follow": (_follow, _follow_options),
+    "status": (_status, _view_options),
+    "watch": (_watch, _view_options),
+    "explain": (_explain, _explain_options),
     "advise": (_advise, _advise_options),
     "doctor": (_doctor, _doctor_options),
     "profile": (_profile, _profile_options),

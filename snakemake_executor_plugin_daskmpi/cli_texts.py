@@ -13,6 +13,9 @@ Run a whole Snakemake workflow inside one Slurm job.
   plan     show the job that a workflow would get, and start nothing
   submit   submit that job and follow it
   follow   follow a job that was submitted
+  status   show what a run does now
+  watch    show it for as long as it goes on
+  explain  say why a job waits, or what became of it
   advise   turn the record of a run into the profile of the next one
   doctor   check this site: MPI, Slurm, file systems, clocks, ports
   profile  write a starter profile for this site
@@ -82,6 +85,50 @@ Example:
   snakemake-daskmpi submit --daskmpi-detach && snakemake-daskmpi follow
 """,
     ),
+    "status": VerbText(
+        "[RUN] [--directory DIR]",
+        """\
+Show what a run does now, or what became of it: jobs by rule, what of cores, memory and GPUs is
+taken, who runs where, why jobs wait, and which have failed. It reads a file and disturbs nobody,
+so it works on any node that sees the workflow's folder.
+
+Without RUN it is the newest one of the folder. Jobs that Snakemake runs itself (localrules) are
+not among those that are counted.
+""",
+        """\
+Examples:
+  snakemake-daskmpi status
+  snakemake-daskmpi status T0930 -d ../other          a run by part of its id, in another folder
+""",
+    ),
+    "watch": VerbText(
+        "[RUN] [--directory DIR]",
+        """\
+Show what 'status' shows on the whole terminal, for as long as the run goes on. Ctrl-C leaves it,
+and does nothing to the run.
+""",
+        """\
+Example:
+  snakemake-daskmpi watch
+""",
+    ),
+    "explain": VerbText(
+        "JOB|RULE|FILE [--run RUN] [--directory DIR]",
+        """\
+Say why a job waits and what would let it start, or what became of it: where it ran and for how
+long, what it asked for and used, why it failed, and the end of its log. Of a rule: how many of its
+jobs are in which state, and why.
+
+It takes a job's id, as Snakemake prints it (jobid: 17), a rule, or a file that a job makes; of
+the newest run, or an earlier one with --run.
+""",
+        """\
+Examples:
+  snakemake-daskmpi explain 17
+  snakemake-daskmpi explain align
+  snakemake-daskmpi explain results/A.bam --run T0930
+""",
+    ),
     "advise": VerbText(
         "[--directory DIR] [RUN ...] [--output DIR [--force]]",
         """\
@@ -132,6 +179,9 @@ Examples:
 """,
     ),
 }
+
+#: What is said of the argument that names a run.
+RUN = "the run: its id, or a part of it that no other has (default: the newest)"
 
 #: What ``doctor --help`` says of the settings that it shares with a run.
 DOCTOR_SETTINGS = {

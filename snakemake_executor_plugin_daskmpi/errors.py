@@ -8,7 +8,8 @@ The tree::
     ├── SettingsError            a --daskmpi-* setting that cannot be
     ├── WorldError               the ranks did not form the world that was asked for
     ├── LaunchError              a world could not be started from outside
-    └── PoolError                the pool of workers broke as a whole
+    ├── PoolError                the pool of workers broke as a whole
+    └── NoRunError               there is no run to look at
 
 Errors stay on the rank that raised them. What happens to a single job is never an
 exception but a :class:`~snakemake_executor_plugin_daskmpi.messages.JobOutcome`.
@@ -65,6 +66,10 @@ class LaunchError(DaskMpiError):
 
 class PoolError(DaskMpiError):
     """The pool of workers broke as a whole."""
+
+
+class NoRunError(DaskMpiError):
+    """There is no run to look at."""
 
 
 def three_part_message(happened: str, *, seen: str = "", next_step: str = "") -> str:

@@ -120,7 +120,7 @@ class _Story:
     #: Seconds for which a job that could have been handed over was not.
     waits: list[float] = field(default_factory=list)
     #: By job id, the index of its last attempt so far, or of what Snakemake ran itself, and when that ended.
-    _last: dict[int, tuple[int, float]] = field(default_factory=dict)
+    _last: dict[int | str, tuple[int, float]] = field(default_factory=dict)
 
     def tell(self, job: JobView) -> None:
         """Take in an attempt."""
@@ -130,14 +130,16 @@ class _Story:
         needed = self._ends((*job.needs, job.jobid))
         if needed:
             self.waits.append(max(0.0, job.submitted_at - max(end for _, end in needed)))
-        self._add(job.jobid, job.ended_at or 0.0, Job(job.rule, _need(job), job.priority, _after(needed)), job.n_behind)
+        # Others come after members of a group, not after the group.
+        ids = (job.jobid, *job.member_ids)
+        self._add(ids, job.ended_at or 0.0, Job(job.rule, _need(job), job.priority, _after(needed)), job.n_behind)
 
     def _tell_local(self, jobid: int, ended_at: float) -> None:
         """Take in what Snakemake ran itself, which had ended when a job was handed over that comes after it."""
         needed = self._ends(self._before_local(jobid))
         seconds = ended_at - max((end for _, end in needed), default=self.begin)
         need = dataclasses.replace(_ITSELF, minutes=max(0.0, seconds / 60))
-        self._add(jobid, ended_at, Job("", need, after=_after(needed)), 0)
+        self._add([jobid], ended_at, Job("", need, after=_after(needed)), 0)
 
     def _before_local(self, jobid: int) -> list[int]:
         """Return the ids of the jobs on workers that a local job comes after, be it through others."""
@@ -150,11 +152,11 @@ class _Story:
                     (ahead if before in self.view.local_needs else found).append(before)
         return found
 
-    def _ends(self, jobids: Iterable[int]) -> list[tuple[int, float]]:
+    def _ends(self, jobids: Iterable[int | str]) -> list[tuple[int, float]]:
         return [self._last[jobid] for jobid in dict.fromkeys(jobids) if jobid in self._last]
 
-    def _add(self, jobid: int, ended_at: float, job: Job, n_behind: int) -> None:
-        self._last[jobid] = (len(self.jobs), ended_at)
+    def _add(self, jobids: Iterable[int | str], ended_at: float, job: Job, n_behind: int) -> None:
+        self._last.update(dict.fromkeys(jobids, (len(self.jobs), ended_at)))
         self.jobs.append(job)
         self.n_behind.append(n_behind)
 

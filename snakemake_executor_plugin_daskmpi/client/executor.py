@@ -35,7 +35,7 @@ from snakemake_executor_plugin_daskmpi.messages import RunContext
 from snakemake_executor_plugin_daskmpi.rank import rank_log
 from snakemake_executor_plugin_daskmpi.resources import JobResources
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
-from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility, incomplete, lineage
+from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility, incomplete
 from snakemake_executor_plugin_daskmpi.snakemake_internals.group_needs import least_of
 from snakemake_executor_plugin_daskmpi.warm import body
 from snakemake_executor_plugin_daskmpi.world import bootstrap, workers
@@ -93,9 +93,8 @@ class Executor(SpawningExecutor):
             self._pool = self._pool_of(world)
             offers = self._pool.open(self._run_context(), self._patience_s)
             if (deadline := deadline_of(self._settings)) is not None:
-                self.logger.info(
-                    f"daskmpi: {deadline.end_text()}; jobs have {deadline.ends_jobs_in_s / 60:.1f} minutes."
-                )
+                minutes = deadline.ends_jobs_in_s / 60
+                self.logger.info(f"daskmpi: {deadline.end_text()}; jobs have {minutes:.1f} minutes.")
                 self._pool.watch(deadline)
             if self._drains is not None:
                 self._pool.drain(self._drains)
@@ -149,6 +148,7 @@ class Executor(SpawningExecutor):
         if max_cores is not None and max_cores < sum(len(offer.cores) for offer in offers.values()):
             self.logger.info(f"daskmpi: jobs take at most {max_cores} cores at a time (--cores).")
         self.logger.info(f"daskmpi: logs of ranks and jobs: {os.path.relpath(self._run_dir)}")
+        self.logger.info("daskmpi: snakemake-daskmpi watch, in another terminal here, shows what runs where.")
 
     def _run_context(self) -> RunContext:
         workflow = self.workflow
@@ -218,7 +218,7 @@ class Executor(SpawningExecutor):
             )
         self._leaving.has_jobs = True
         if self._recorder is not None:
-            self._recorder.dag(lineage.by_rule(self.dag))
+            self._recorder.dag(self.dag)
         self._job_specs.inherited = inherited.changes()
         # Snakemake gives them in no order, and the first ones start while others are handed over.
         n_behind = self._chains.n_behind

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.record.events import Reason
 
 
+#: Why jobs are set aside that no reason is given for.
+_NO_TIME = "its runtime is longer than the time that is left in the allocation"
 #: Most jobs of a rule ask for the same.
 _stated = functools.lru_cache(maxsize=256)(JobResources.stated)
 
@@ -52,11 +54,12 @@ class Recorder:
         self._clock = clock
         self._lines: list[str] = []
         self._reasons: Sequence[Reason] = ()
-        self._by_rule: dict[str, int] = {}
+        self._n_jobs = 0
         self._why_draining = ""
         self._set_aside: set[str] = set()
         self._local: set[int] = set()
         self._descriptor: int | None = None
+        self._is_cut_off = False
         with contextlib.suppress(OSError):
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._descriptor = os.open(run_dir / FILE_NAME, flags, 0o600)
@@ -87,11 +90,11 @@ class Recorder:
         )
         self.flush()
 
-    def dag(self, by_rule: dict[str, int]) -> None:
+    def dag(self, dag: Any) -> None:
         """Note how many jobs there are by rule, if that has changed."""
-        if by_rule != self._by_rule:
-            self._by_rule = by_rule
-            self._note(Kind.JOBS, by_rule=by_rule)
+        if len(dag) != self._n_jobs:
+            self._n_jobs, by_rule = len(dag), lineage.by_rule(dag)
+            self._note(Kind.JOBS, by_rule=by_rule, patterns=lineage.patterns(dag, by_rule))
 
     def deadline(self, deadline: Deadline) -> None:
         """Note when the allocation ends."""
@@ -138,6 +141,7 @@ class Recorder:
         its = job.info.job
         for local in lineage.local_before(its, self._local):
             self._note(Kind.LOCAL, jobid=local.jobid, rule=local.rule.name, needs=lineage.needs(local))
+        members = lineage.members_by_rule(its)
         self._note(
             Kind.SUBMITTED,
             job=job.key,
@@ -150,7 +154,7 @@ class Recorder:
             asks=_stated(job.request),
             priority=job.priority,
             n_behind=job.n_behind,
-            **({"members": members} if (members := lineage.members_by_rule(its)) else {}),
+            **({"members": members, "member_ids": lineage.member_ids(its)} if members else {}),
         )
 
     def started(self, job: Job, worker: str, grant: Grant) -> None:
@@ -180,11 +184,11 @@ class Recorder:
         self._note(Kind.ENDED, job=job.key, outcome=kind, **known)
 
     def set_aside(self, jobs: Iterable[Job], why: str) -> None:
-        """Note that jobs do not start in this run, those that were not noted yet."""
+        """Note that jobs do not start in this run, those not noted yet; without a reason, for lack of time."""
         keys = [job.key for job in jobs if job.key not in self._set_aside]
         if keys:
             self._set_aside.update(keys)
-            self._note(Kind.SET_ASIDE, jobs=keys, why=why)
+            self._note(Kind.SET_ASIDE, jobs=keys, why=why or _NO_TIME)
 
     def waiting(self, reasons: Sequence[Reason]) -> None:
         """Note why jobs wait, if that has changed."""
@@ -201,8 +205,10 @@ class Recorder:
         """Write what was noted since the last time."""
         lines, self._lines = self._lines, []
         if lines and self._descriptor is not None:
+            # What a full disk has cut off must not swallow the line that follows.
+            text = ("\n" * self._is_cut_off + "\n".join(lines) + "\n").encode()
             with contextlib.suppress(OSError):
-                os.write(self._descriptor, ("\n".join(lines) + "\n").encode())
+                self._is_cut_off = os.write(self._descriptor, text) < len(text)
 
     def show_life(self) -> None:
         """Show those who look at the file that this process lives: by the time of its last change."""

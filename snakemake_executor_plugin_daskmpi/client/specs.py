@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import itertools
 import logging
-import re
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.client import job_errors
 from snakemake_executor_plugin_daskmpi.inherited import Inherited
 from snakemake_executor_plugin_daskmpi.messages import JobSpec, Member, Unit
+from snakemake_executor_plugin_daskmpi.record.job_log import log_path
 from snakemake_executor_plugin_daskmpi.snakemake_internals import evaluated
 from snakemake_executor_plugin_daskmpi.snakemake_internals.group_needs import needs_of_member
 from snakemake_executor_plugin_daskmpi.warm import body
@@ -89,8 +89,7 @@ class Specs:
         return Member(spec, asked.cores, asked.mem_mb, asked.disk_mb, asked.gpus, is_service=job.is_service)
 
     def _spec(self, job: Any, **rest: Any) -> JobSpec:
-        folder = re.sub(r"[^\w.-]", "_", job.name)[:100]
-        log = self._run_dir / "jobs" / folder / f"{job.jobid}-{job.attempt}.log"
+        log = log_path(self._run_dir, job.name, job.jobid, job.attempt)
         mpi = "" if job.is_group() else str(job.resources.get("mpi") or "")
         key = f"{self._run_id}-{next(self._numbers)}"
         return JobSpec(key, job_errors.job_text(job), job.name, str(log), mpi=mpi, inherited=self.inherited, **rest)

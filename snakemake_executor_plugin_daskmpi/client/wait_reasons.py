@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.record.events import Cause, Reason
+from snakemake_executor_plugin_daskmpi.placement.limit import counted_cores
+from snakemake_executor_plugin_daskmpi.record.events import MOST_HOLDERS, Cause, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 
 #: Jobs that are named.
 _NAMED = 3
-_UNITS = {Cause.CORES: "core", Cause.MEMORY: "MB", Cause.DISK: "MB of scratch space", Cause.GPUS: "GPU"}
-_PLAIN = {
-    Cause.TURN: "it fits, and starts next",
-    Cause.LIMIT: "all jobs together have as many cores as --cores allows",
-    Cause.AWAITED: "no worker that is there can hold it",
+#: Resources by the names of what is asked for, with one and several of their units.
+_UNITS = {
+    "cores": ("core", "cores"),
+    "mem_mb": ("MB of memory", "MB of memory"),
+    "disk_mb": ("MB of scratch space", "MB of scratch space"),
+    "gpus": ("GPU", "GPUs"),
 }
-_FIELDS = {Cause.CORES: "cores", Cause.MEMORY: "mem_mb", Cause.DISK: "disk_mb", Cause.GPUS: "gpus"}
 
 
 def reason_of(why: Why, jobs: Mapping[str, Job], workers: Mapping[str, WorkerInfo]) -> Reason:
@@ -40,10 +41,11 @@ def reason_of(why: Why, jobs: Mapping[str, Job], workers: Mapping[str, WorkerInf
     """
     pile = why.pile
     first = next(iter(pile.keys))
-    holders = [jobs[key].spec.name for key in why.holders if key in jobs]
+    keys = [key for key in why.holders if key in jobs]
     where = workers[why.worker].name if why.worker in workers else ""
-    text = _text(why, where, holders)
-    return Reason(why.cause, pile.request.stated(), jobs[first].priority, len(pile.keys), text, first)
+    text = _text(why, where, [jobs[key].spec.name for key in keys])
+    holders = tuple(keys[:MOST_HOLDERS])
+    return Reason(why.cause, pile.request.stated(), jobs[first].priority, len(pile.keys), text, first, where, holders)
 
 
 def awaited(jobs: Iterable[Job], workers: Iterable[str]) -> list[Reason]:
@@ -59,27 +61,55 @@ def awaited(jobs: Iterable[Job], workers: Iterable[str]) -> list[Reason]:
 
 
 def _text(why: Why, where: str, holders: list[str]) -> str:
-    if why.cause in _PLAIN:
-        return _PLAIN[why.cause]
-    if why.cause is Cause.RESERVED:
-        whom = f" for {holders[0]}" if holders else ""
-        return f"it would fit on {where}, which is held back{whom}: that has waited for long"
+    request = why.pile.request
+    its = f" of component {request.component}" if request.component else ""
+    match why.cause:
+        case Cause.TURN:
+            return f"it fits on {where}, and starts next"
+        case Cause.LIMIT:
+            return _limit_text(counted_cores(request), why.free.cores)
+        case Cause.AWAITED:
+            return f"no worker{its} that is there can hold it"
+        case Cause.RESERVED:
+            whom = f" for {holders[0]}" if holders else ""
+            return f"it would fit on {where}, which is held back{whom}: that has waited for long"
+    return _lack_text(why, where, its) + (f": the rest is taken by {_list(holders)}" if holders else "")
+
+
+def _lack_text(why: Why, where: str, its: str) -> str:
+    """Return what it lacks, and where it lacks least."""
+    if not where:
+        return f"its {why.pile.request.tasks} tasks need more than is free on all workers{its} that can share them"
     if why.cause is Cause.TOGETHER:
-        if not where:
-            return f"its {why.pile.request.tasks} tasks need more than is free on all workers that can share them"
-        return f"each thing that it needs is free on some worker, but not all on one; nearest is {where}{_by(holders)}"
-    needs, free = (getattr(amounts, _FIELDS[why.cause]) for amounts in (why.pile.needs, why.free))
-    return f"it needs {_amount(needs, why.cause)}, and {where}, which is nearest, has {free} free{_by(holders)}"
+        all_free = f"all that it needs is free on workers{its}, but not on one"
+        return f"it needs {_needed(why)}; {all_free}: nearest is {where}, with {_free(why)} free"
+    nearest = f"{where}, nearest of those{its}," if its else f"{where}, which is nearest,"
+    return f"it needs {_needed(why)}, and {nearest} has {_free(why)} free"
 
 
-def _amount(number: int, cause: Cause) -> str:
-    unit = _UNITS[cause]
-    plural = "s" if number != 1 and cause in (Cause.CORES, Cause.GPUS) else ""
-    return f"{number} {unit}{plural}"
+def _limit_text(needs: int, left: int) -> str:
+    cores = _amount("cores", needs)
+    if needs <= left:
+        return f"it needs {cores}, and what --cores leaves is held back for a job that has waited for long"
+    return f"it needs {cores}, and --cores leaves {left or 'none'}: running jobs have the others"
 
 
-def _by(holders: list[str]) -> str:
-    return f": the rest is taken by {_list(holders)}" if holders else ""
+def _needed(why: Why) -> str:
+    """Return what it needs of which too little is free."""
+    return " and ".join(_amount(name, getattr(why.pile.needs, name)) for name in _missing(why))
+
+
+def _free(why: Why) -> str:
+    """Return how much of that is free."""
+    return " and ".join(str(getattr(why.free, name) or "none") for name in _missing(why))
+
+
+def _missing(why: Why) -> list[str]:
+    return [name for name in _UNITS if getattr(why.pile.needs, name) > getattr(why.free, name)]
+
+
+def _amount(name: str, number: int) -> str:
+    return f"{number} {_UNITS[name][number != 1]}"
 
 
 def _list(names: list[str]) -> str:

@@ -24,6 +24,11 @@ class CoreLimit:
         """Whether there is a limit."""
         return self._cores is not None
 
+    @property
+    def left(self) -> int:
+        """How many cores the limit leaves; none without one."""
+        return max(0, (self._cores or 0) - self._taken)
+
     def allows(self, pile: Pile, waiting: Shelves) -> bool:
         """Say whether a job may start now.
 

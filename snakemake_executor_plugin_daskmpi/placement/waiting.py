@@ -31,7 +31,7 @@ class Why(NamedTuple):
     cause: Cause
     #: The worker that comes nearest; "" if several would be needed, or none is in question.
     worker: str = ""
-    #: What is free there.
+    #: What is free there; of a limit, the cores that it leaves.
     free: Amounts = Amounts()
     #: Keys of the jobs that have the rest, those that have most of what is missing first; for a reservation, one of
     #: the jobs that it is for.
@@ -50,7 +50,7 @@ def _why(
     pile: Pile, workers: Sequence[Capacity], shelves: Shelves, limit: CoreLimit, reservations: Reservations
 ) -> Why:
     if not limit.allows(pile, shelves):
-        return Why(pile, Cause.LIMIT)
+        return Why(pile, Cause.LIMIT, free=Amounts(cores=limit.left))
     able = [worker for worker in workers if pile.needs.within(worker.total)]
     if not able:
         # It needs several workers, or one that is awaited.

@@ -12,7 +12,8 @@ reader does not know it skips: new fields and new kinds of events may be added. 
                         ``description`` of the world, ``slurm_job`` ("" outside of one), ``versions`` by package,
                         ``max_cores`` (``--cores``, or null)
 ``jobs``                how many jobs the DAG has by rule: ``by_rule``, without those that Snakemake runs itself on rank
-                        1 (``localrules``), of which nothing is recorded; again when a checkpoint has changed it
+                        1 (``localrules``), of which nothing is recorded; again when a checkpoint has changed it;
+                        ``patterns``: by rule, what its files are called, with wildcards in braces
 ``deadline``            ``ends_at``, ``drains_at``, ``said_by``
 ``worker``              a worker has joined: ``worker``, ``host``, ``het_group``, ``cores``, ``mem_mb``, ``disk_mb``,
                         ``gpus``, ``components``
@@ -20,13 +21,14 @@ reader does not know it skips: new fields and new kinds of events may be added. 
 ``submitted``           Snakemake has handed a job over: ``job`` (unique, one for each attempt), ``name`` (as messages
                         have it), ``rule``, ``jobid``, ``attempt``, ``outputs``, ``needs`` (``jobid`` of the jobs that
                         it comes after), ``asks`` (:class:`JobResources` without its defaults), ``priority``,
-                        ``n_behind``; ``members`` of a group by rule
+                        ``n_behind``; ``members`` of a group by rule, and their ids, ``member_ids``
 ``local``               a job that Snakemake runs itself on rank 1, and that a job comes after that it has handed over:
                         ``jobid``, ``rule``, ``needs``; once, before the first such job. When it runs is not recorded
 ``started``             ``job``, ``worker``, ``cores`` and ``gpus`` that are its own; ``after`` if it waits there for
                         another one to end: when it starts, only ``ended`` tells
 ``ended``               ``job``, ``outcome``, ``worker``, ``started_at``, ``ended_at``, ``exit_code``, ``signal``,
-                        ``reason``, ``peak_rss_mb``, ``peak_pss_mb``, ``cpu_s``, ``log``; what is not known is left out
+                        ``reason``, ``peak_rss_mb``, ``peak_pss_mb``, ``cpu_s``, ``log`` (if it is not in the place
+                        that :mod:`job_log` names); what is not known is left out
 ``waiting``             why jobs wait, whenever that changes: ``reasons``, see :class:`Reason`
 ``set-aside``           ``jobs`` that do not start in this run, and ``why``
 ``drain``               nothing starts any more: ``why``
@@ -43,6 +45,8 @@ from typing import Any, NamedTuple
 VERSION = 1
 #: Below the folder of a run.
 FILE_NAME = "events.jsonl"
+#: Of jobs that have what another one needs.
+MOST_HOLDERS = 8
 
 
 class Kind(StrEnum):
@@ -94,9 +98,14 @@ class Reason(NamedTuple):
     text: str
     #: One of the jobs, by its key.
     example: str
+    #: The worker that comes nearest, "" if none is in question.
+    worker: str = ""
+    #: Those that have the rest, by key, at most :data:`MOST_HOLDERS`; or the one that it is held back for.
+    holders: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, written: dict[str, Any]) -> Reason:
         """Return a reason as a record has it; a cause that a later version knows is :attr:`Cause.TURN`."""
+        known = {name: written[name] for name in cls._fields if name in written}
         cause = Cause(written["cause"]) if written["cause"] in set(Cause) else Cause.TURN
-        return cls(*(written[name] for name in cls._fields))._replace(cause=cause)
+        return cls(**known | {"cause": cause, "holders": tuple(written.get("holders", ()))})

@@ -6,84 +6,18 @@ Runs on: wherever somebody looks at a run.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.record.events import FILE_NAME, VERSION, Kind, Reason
 from snakemake_executor_plugin_daskmpi.record.follower import Follower
+from snakemake_executor_plugin_daskmpi.record.job_view import STATE_OF_OUTCOME, JobView, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-
-class State(StrEnum):
-    """What has become of a job."""
-
-    WAITING = "waiting"
-    #: It has a worker, and waits there for another job to end.
-    SENT = "sent"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    #: Ended in time, or not started: it counts as left.
-    LEFT = "left"
-
-
-#: By the outcome of a job; any other is a failure.
-_STATE_OF_OUTCOME = {
-    "ok": State.DONE,
-    "cancelled": State.LEFT,
-    "timed-out": State.LEFT,
-    # Submitted again in another way.
-    "spawned-instead": State.LEFT,
-}
-
-
-@dataclass(slots=True)
-class JobView:
-    """One attempt of a job. Times in seconds since the epoch, None where they are not known."""
-
-    key: str
-    name: str
-    rule: str
-    jobid: int
-    attempt: int = 1
-    outputs: tuple[str, ...] = ()
-    #: Job ids of the jobs that it comes after.
-    needs: tuple[int, ...] = ()
-    #: See :class:`JobResources`, without its defaults.
-    asks: dict[str, Any] = field(default_factory=dict)
-    priority: int = 0
-    #: How many jobs the longest chain has that waits for it.
-    n_behind: int = 0
-    submitted_at: float = 0.0
-    state: State = State.WAITING
-    worker: str = ""
-    cores: tuple[int, ...] = ()
-    gpus: tuple[str, ...] = ()
-    #: The job that it waits for on its worker, by key.
-    after: str = ""
-    started_at: float | None = None
-    ended_at: float | None = None
-    outcome: str = ""
-    #: All that is known of its end, by the names of :mod:`events`.
-    ended: dict[str, Any] = field(default_factory=dict)
-    #: How many jobs of each rule it has, if it is a group.
-    members: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def n_cores(self) -> int:
-        """Number of cores that it asks for."""
-        return int(self.asks.get("cores", 1))
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it took; None if it has not ended, or never started."""
-        if self.started_at is None or self.ended_at is None:
-            return None
-        return max(0.0, self.ended_at - self.started_at)
+__all__ = ["JobView", "RunView", "State", "WorkerView"]
 
 
 @dataclass(slots=True)
@@ -94,6 +28,7 @@ class WorkerView:
     host: str
     cores: tuple[int, ...]
     mem_mb: int
+    disk_mb: int
     gpus: tuple[str, ...]
     #: Number of the hetjob component that it is in, None outside of one.
     het_group: int | None
@@ -103,8 +38,6 @@ class WorkerView:
     #: None while it is there.
     lost_at: float | None = None
     comes_back: bool = False
-    #: 0 if the record does not say.
-    disk_mb: int = 0
 
 
 class RunView:
@@ -124,6 +57,8 @@ class RunView:
         self.started_at = self.last_event_at = 0.0
         #: How many jobs the DAG has by rule.
         self.n_by_rule: dict[str, int] = {}
+        #: What the files are called that rules make, with wildcards in braces.
+        self.patterns: dict[str, list[str]] = {}
         #: By key, in the order of their submission.
         self.jobs: dict[str, JobView] = {}
         #: By name; the last life of each.
@@ -138,9 +73,10 @@ class RunView:
         self.set_aside: dict[str, str] = {}
         #: The fields of the last line; empty while the run goes on, or if it broke off.
         self.end: dict[str, Any] = {}
+        self._n_unclear = 0
         #: Jobs that Snakemake runs itself and that others come after, by job id: those that they come after.
         self.local_needs: dict[int, tuple[int, ...]] = {}
-        self._current: dict[int, JobView] = {}
+        self._current: dict[int | str, JobView] = {}
         #: The job that waits for another one on its worker, by the key of the other.
         self._behind: dict[str, str] = {}
 
@@ -159,6 +95,11 @@ class RunView:
         return int(self.about.get("version", VERSION)) > VERSION
 
     @property
+    def n_unreadable(self) -> int:
+        """How many lines say nothing that can be understood."""
+        return self._follower.n_unreadable + self._n_unclear
+
+    @property
     def current(self) -> Iterable[JobView]:
         """The last attempt of each job."""
         return self._current.values()
@@ -168,13 +109,27 @@ class RunView:
         return [job for job in self.current if job.state in states]
 
     def counts(self) -> dict[str, Counter[State]]:
-        """Return how many jobs of each rule are in each state; what was not submitted yet is not among them."""
+        """Return how many jobs of each rule are in each state; what was not submitted yet is not among them.
+
+        The jobs of a group count as such, all in the state of the group.
+        """
         counts: dict[str, Counter[State]] = {rule: Counter() for rule in self.n_by_rule}
+        # Most are no groups, and 100,000 of them are to be counted in a moment.
+        single = Counter((job.rule, job.state) for job in self.current if not job.members)
+        for (rule, state), number in single.items():
+            counts.setdefault(rule, Counter())[state] += number
         for job in self.current:
-            counts.setdefault(job.rule, Counter())[job.state] += 1
+            for rule, number in job.members.items():
+                counts.setdefault(rule, Counter())[job.state] += number
         return counts
 
-    def attempts_of(self, jobid: int) -> list[JobView]:
+    def n_not_ready(self, counts: Mapping[str, Counter[State]] | None = None) -> dict[str, int]:
+        """Return how many jobs of each rule Snakemake has not handed over yet, if any; of counts if they are known."""
+        handed_over = {rule: counter.total() for rule, counter in (counts or self.counts()).items()}
+        left = {rule: number - handed_over.get(rule, 0) for rule, number in self.n_by_rule.items()}
+        return {rule: number for rule, number in left.items() if number > 0}
+
+    def attempts_of(self, jobid: int | str) -> list[JobView]:
         """Return all attempts of a job, in their order."""
         return [job for job in self.jobs.values() if job.jobid == jobid]
 
@@ -188,14 +143,19 @@ class RunView:
     def _take(self, event: dict[str, Any]) -> None:
         taken = self._TAKERS.get(event["event"])
         if taken is not None:
-            taken(self, event)
+            try:
+                taken(self, event)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                # A line before it is missing, as after a full disk, or it is somebody else's.
+                self._n_unclear += 1
+                return
         self.last_event_at = float(event.get("time") or self.last_event_at)
 
     def _on_run(self, event: dict[str, Any]) -> None:
         self.about, self.started_at = event, float(event["time"])
 
     def _on_jobs(self, event: dict[str, Any]) -> None:
-        self.n_by_rule = dict(event["by_rule"])
+        self.n_by_rule, self.patterns = dict(event["by_rule"]), dict(event.get("patterns", self.patterns))
 
     def _on_deadline(self, event: dict[str, Any]) -> None:
         self.deadline = event
@@ -209,11 +169,11 @@ class RunView:
             host=event["host"],
             cores=tuple(event["cores"]),
             mem_mb=event["mem_mb"],
+            disk_mb=event.get("disk_mb", 0),
             gpus=tuple(event["gpus"]),
             het_group=event.get("het_group"),
             components=None if components is None else tuple(components),
             joined_at=event["time"],
-            disk_mb=event.get("disk_mb", 0),
         )
 
     def _on_worker_lost(self, event: dict[str, Any]) -> None:
@@ -234,6 +194,7 @@ class RunView:
             asks=event.get("asks", {}),
             priority=event.get("priority", 0),
             n_behind=event.get("n_behind", 0),
+            member_ids=tuple(event.get("member_ids", ())),
             submitted_at=event["time"],
             members=event.get("members", {}),
         )
@@ -256,7 +217,7 @@ class RunView:
     def _on_ended(self, event: dict[str, Any]) -> None:
         job = self.jobs[event["job"]]
         job.outcome, job.ended = event["outcome"], event
-        job.state = _STATE_OF_OUTCOME.get(job.outcome, State.FAILED)
+        job.state = STATE_OF_OUTCOME.get(job.outcome, State.FAILED)
         job.worker = event.get("worker", job.worker)
         job.ended_at = event.get("ended_at", event["time"])
         job.started_at = event.get("started_at", job.started_at)

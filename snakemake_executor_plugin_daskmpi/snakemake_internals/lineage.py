@@ -6,7 +6,10 @@ Runs on: rank 1.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def outputs(job: Any) -> list[str]:
@@ -45,9 +48,20 @@ def by_rule(dag: Any) -> dict[str, int]:
     return dict(Counter(job.rule.name for job in dag.needrun_jobs(exclude_finished=False) if not job.is_local))
 
 
+def patterns(dag: Any, rules: Iterable[str]) -> dict[str, list[str]]:
+    """Return what the files of some rules are called, with wildcards in braces."""
+    names = set(rules)
+    return {rule.name: [str(file) for file in rule.output] for rule in dag.rules if rule.name in names}
+
+
 def members_by_rule(job: Any) -> dict[str, int]:
     """Return how many jobs of each rule a group has; empty for a single job."""
     return dict(Counter(one.rule.name for one in job.jobs)) if job.is_group() else {}
+
+
+def member_ids(job: Any) -> list[int]:
+    """Return the ids of the jobs of a group."""
+    return sorted(one.jobid for one in job.jobs)
 
 
 def _members(job: Any) -> Any:

@@ -32,7 +32,7 @@ LAYERS = (
     {"mpi", "rank", "snakemake_internals"},
     {"placement", "warm"},
     {"slurm", "worker"},
-    {"planning", "profile"},
+    {"planning", "profile", "view"},
     {"advise"},
     {"world"},
     {"launch"},
@@ -74,7 +74,7 @@ IMPORTERS = {
         "world.serve",
     },
     "cloudpickle": {"warm.body", "warm.pickling"},
-    "psutil": {"client.local_jobs", "client.time_left", "worker.limits", "world.bootstrap"},
+    "psutil": {"client.local_jobs", "client.time_left", "view.liveness", "worker.limits", "world.bootstrap"},
 }
 
 #: Who may at its top: Dask itself loads it.

@@ -52,7 +52,8 @@ def test_a_verb_with_a_typo_is_answered_with_the_verb_meant(typed, meant, capsys
     assert cli.main([typed, "--jobs", "1"]) == 2
     said = capsys.readouterr().err
     assert f"Did you mean {meant}?" in said
-    assert said.endswith("Next: snakemake-daskmpi with one of: plan, submit, follow, advise, doctor, profile.\n")
+    verbs = "plan, submit, follow, status, watch, explain, advise, doctor, profile"
+    assert said.endswith(f"Next: snakemake-daskmpi with one of: {verbs}.\n")
 
 
 def test_without_a_verb_it_says_which_there_are(capsys):
@@ -74,7 +75,7 @@ def test_the_help_of_a_verb_has_examples_that_begin_with_it(verb, capsys):
     assert max(map(len, said.splitlines())) <= 120
 
 
-@pytest.mark.parametrize("verb", ["doctor", "profile", "follow"])
+@pytest.mark.parametrize("verb", ["doctor", "profile", "follow", "status", "watch"])
 def test_verbs_that_do_not_start_snakemake_refuse_its_arguments(verb, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([verb, "--keep-going"])

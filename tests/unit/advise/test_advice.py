@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from records import MadeUpRun
+from made_up_runs import MadeUpRun
 from snakemake_executor_plugin_daskmpi.advise.advice import Advice, advice_for
 from snakemake_executor_plugin_daskmpi.advise.usage import usages_of
 from snakemake_executor_plugin_daskmpi.resources import JobResources

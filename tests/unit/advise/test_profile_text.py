@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from records import MadeUpRun
+from made_up_runs import MadeUpRun
 from snakemake_executor_plugin_daskmpi.advise.advise import profile_of
 
 WRITTEN = """\

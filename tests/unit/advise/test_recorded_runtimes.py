@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from demands import SITE, need
-from records import MadeUpRun
+from made_up_runs import MadeUpRun
 from snakemake_executor_plugin_daskmpi.advise.recorded_runtimes import known_from_records
 from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Job
 from snakemake_executor_plugin_daskmpi.planning.planner import plan_of

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from demands import need
-from records import MadeUpRun
+from made_up_runs import MadeUpRun
 from snakemake_executor_plugin_daskmpi.advise.advice import Advice, Value
 from snakemake_executor_plugin_daskmpi.advise.replay import replay_of
 from snakemake_executor_plugin_daskmpi.advise.shapes import scaled, shapes_of

@@ -1,0 +1,58 @@
+"""How jobs have ended, in words.
+
+Runs on: wherever somebody looks at a run.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_daskmpi.messages import exit_text
+from snakemake_executor_plugin_daskmpi.record.job_log import log_path
+from snakemake_executor_plugin_daskmpi.view.plain import plain
+
+if TYPE_CHECKING:
+    from snakemake_executor_plugin_daskmpi.record.job_view import JobView
+    from snakemake_executor_plugin_daskmpi.record.run_view import RunView
+
+_VERBS = {
+    "failed": "failed",
+    "lost": "was lost",
+    "out-of-memory": "ran out of memory",
+    "cancelled": "was ended before it was done",
+    "timed-out": "was ended, as the allocation ends",
+    "spawned-instead": "could not go warm, and was handed over again",
+}
+
+
+def log_of(view: RunView, job: JobView) -> Path:
+    """Return the log of a job, which may not be there."""
+    noted = job.ended.get("log")
+    return Path(noted) if noted else log_path(view.folder, job.rule, job.jobid, job.attempt)
+
+
+def log_text(view: RunView, job: JobView) -> str:
+    """Return where the log of a job is, from here; "" if there is none."""
+    log = log_of(view, job)
+    return plain(os.path.relpath(log)) if log.exists() else ""
+
+
+def how_it_ended(job: JobView) -> str:
+    """Return how a job that is not done has ended: in which way, where and why."""
+    ended = job.ended
+    if job.outcome == "failed" and not job.worker:
+        return f"was refused: {plain(ended.get('reason', 'nothing is known of why'))}"
+    where = f" on {plain(job.worker)}" if job.worker else ""
+    return f"{_VERBS.get(job.outcome, 'failed')}{where}{_why(ended)}"
+
+
+def _why(ended: dict[str, object]) -> str:
+    if ended.get("reason"):
+        return f": {plain(ended['reason'])}"
+    code, signal = ended.get("exit_code"), ended.get("signal")
+    if not isinstance(code, int) and not isinstance(signal, int):
+        return ""
+    is_code = code if isinstance(code, int) else None
+    return f" with {exit_text(is_code, signal if isinstance(signal, int) else None)}"

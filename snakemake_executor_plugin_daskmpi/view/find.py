@@ -1,0 +1,60 @@
+"""The runs of a workflow's folder.
+
+Runs on: wherever somebody looks at a run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_daskmpi.errors import NoRunError, SettingsError, did_you_mean, nearest
+from snakemake_executor_plugin_daskmpi.record.events import FILE_NAME
+from snakemake_executor_plugin_daskmpi.view.plain import plain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Runs that an error names.
+_NAMED = 5
+
+
+def runs_of(directory: Path) -> list[Path]:
+    """Return the folders of the runs that have a record, newest first."""
+    records = directory.glob(f".snakemake/daskmpi/*/{FILE_NAME}")
+    # Their names begin with the time of their start.
+    return sorted((record.parent for record in records), key=lambda folder: folder.name, reverse=True)
+
+
+def run_of(directory: Path, part: str = "") -> Path:
+    """Return the folder of a run: the newest, or the one whose id has a certain part.
+
+    Raises
+    ------
+    NoRunError
+        If there is none here.
+    SettingsError
+        If none has that part, or several have.
+    """
+    runs = runs_of(directory)
+    if not runs:
+        raise NoRunError(
+            f"There is no run to look at in {plain(directory)}.",
+            seen=f"no {plain(directory / '.snakemake' / 'daskmpi')}/*/{FILE_NAME} is there; a run of this executor "
+            "writes one as soon as it has its workers.",
+            next_step="snakemake --executor daskmpi … here, or --directory with the folder in which Snakemake runs.",
+        )
+    named = [run for run in runs if part in run.name]
+    exact = [run for run in named if run.name == part]
+    if len(named) == 1 or exact or not part:
+        return (exact or named)[0]
+    names = [plain(run.name) for run in named or runs]
+    shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    if named:
+        raise SettingsError(
+            f"{len(named)} runs have {plain(part)!r} in their ids.", seen=f"{shown}.", next_step="give more of the id."
+        )
+    raise SettingsError(
+        f"no run has {plain(part)!r} in its id.{did_you_mean(nearest(part, names))}",
+        seen=f"the runs here, newest first: {shown}.",
+        next_step="a part of one of these ids, or none for the newest.",
+    )

@@ -1,0 +1,76 @@
+"""What a run looks like, for as long as it goes on: the verb ``watch``.
+
+Runs on: wherever somebody looks at a run, in a terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import ConsoleDimensions
+from rich.live import Live
+
+from snakemake_executor_plugin_daskmpi.errors import SettingsError
+from snakemake_executor_plugin_daskmpi.view.find import run_of
+from snakemake_executor_plugin_daskmpi.view.liveness import Life, life_of
+from snakemake_executor_plugin_daskmpi.view.status import console_of, fitting_picture, opened, picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import FrameType
+
+    from rich.console import Console
+
+    from snakemake_executor_plugin_daskmpi.record.run_view import RunView
+
+#: Seconds between two pictures, and how many times as long as making one takes: looking must not cost a core.
+_EVERY_S, _TIMES = 1.0, 10.0
+
+
+def main(directory: Path, part: str) -> int:
+    """Show a run until it is over, or somebody presses Ctrl-C; what is left on the terminal is its last picture."""
+    view = opened(run_of(directory, part))
+    console = console_of()
+    if not console.is_terminal or console.is_dumb_terminal:
+        raise SettingsError(
+            "watch draws on a terminal, and there is none that it could draw on.",
+            seen="stdout is no terminal, or TERM says that it is a dumb one.",
+            next_step="snakemake-daskmpi status, which prints the same once.",
+        )
+    signal.signal(signal.SIGTERM, _leave)
+    life = life_of(view)
+    if life is Life.GOES_ON:
+        life = _watched(view, console)
+    console.print(picture(view, life, time.time()))
+    return 0
+
+
+def _watched(view: RunView, console: Console) -> Life:
+    """Draw a run on a screen of its own until it is over; the terminal's own comes back in any case."""
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            began = time.monotonic()
+            _fit(console)
+            live.update(fitting_picture(view, time.time(), console), refresh=True)
+            time.sleep(max(_EVERY_S, _TIMES * (time.monotonic() - began)))
+            with contextlib.suppress(OSError):  # a file system that is away for a while
+                view.update()
+            if (life := life_of(view)) is not Life.GOES_ON:
+                return life
+
+
+def _fit(console: Console) -> None:
+    """Take the size that the terminal has now: COLUMNS and LINES, which rich heeds, say what it once had."""
+    width, height = os.get_terminal_size(sys.stdout.fileno())
+    if width and height:
+        console.size = ConsoleDimensions(width, height)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """End in order, so that the terminal is restored."""
+    sys.exit(128 + number)

@@ -1,0 +1,62 @@
+"""The runs of a folder, by parts of their ids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from records import Record
+from snakemake_executor_plugin_daskmpi.errors import NoRunError, SettingsError
+from snakemake_executor_plugin_daskmpi.view.find import run_of, runs_of
+from snakemake_executor_plugin_daskmpi.view.status import opened
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IDS = ("2026-01-01T120000.000000-7", "2026-01-02T080000.000000-7", "2026-01-02T090000.000000-77")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with three runs, and one of an earlier version, which has no record."""
+    for run_id in IDS:
+        Record(tmp_path, run_id)
+    (tmp_path / ".snakemake/daskmpi/2027-01-01T000000.000000-1").mkdir()
+    return tmp_path
+
+
+def test_runs_come_newest_first(folder: Path):
+    assert [run.name for run in runs_of(folder)] == sorted(IDS, reverse=True)
+
+
+@pytest.mark.parametrize(("part", "number"), [("", 2), ("01-01", 0), ("T08", 1), (IDS[1], 1), ("-77", 2)])
+def test_a_run_is_found_by_part_of_its_id_and_without_one_the_newest(folder: Path, part: str, number: int):
+    assert run_of(folder, part).name == IDS[number]
+
+
+def test_a_part_that_several_runs_have_is_answered_with_these(folder: Path):
+    with pytest.raises(SettingsError, match="2 runs have '01-02' in their ids") as caught:
+        run_of(folder, "01-02")
+    assert "Next: give more of the id." in str(caught.value)
+
+
+def test_an_id_with_a_typo_is_answered_with_the_id_meant(folder: Path):
+    with pytest.raises(SettingsError, match=f"Did you mean {IDS[0]}"):
+        run_of(folder, IDS[0].replace("12", "13"))
+
+
+def test_a_record_that_cannot_be_read_is_an_error_that_says_why(tmp_path: Path):
+    record = Record(tmp_path)
+    record.path.unlink()
+    record.path.mkdir()
+    with pytest.raises(NoRunError, match="cannot be read") as caught:
+        opened(run_of(tmp_path))
+    assert "Is a directory" in str(caught.value)
+    assert "Next: its owner alone can read it" in str(caught.value)
+
+
+def test_a_folder_without_runs_is_an_error_that_says_where_they_would_be(tmp_path: Path):
+    with pytest.raises(NoRunError, match="There is no run to look at") as caught:
+        run_of(tmp_path)
+    assert "Next: snakemake --executor daskmpi" in str(caught.value)

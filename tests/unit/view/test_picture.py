@@ -1,0 +1,179 @@
+"""What is shown of a run: by records, and terminals of several sizes."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from records import START, Record
+from snakemake_executor_plugin_daskmpi.view.liveness import Life
+from snakemake_executor_plugin_daskmpi.view.status import fitting_picture, picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = START + 100
+
+
+def shown(record: Record, life: Life = Life.GOES_ON, *, width: int = 120, now: float = NOW, **console: Any) -> str:
+    """Return what a terminal would get."""
+    file = io.StringIO()
+    Console(file=file, width=width, markup=False, highlight=False, **console).print(picture(record.view(), life, now))
+    return file.getvalue()
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    """A run with jobs in all states: 1 done, 1 running, 2 waiting, 1 failed, 5 not ready."""
+    record = Record(tmp_path)
+    record.worker("rank 2", gpus=["0", "1"])
+    record.worker("rank 3", host="node2")
+    record.note("jobs", by_rule={"one": 7, "two": 3})
+    record.ran("a", job={"jobid": 1})
+    record.submitted("b", jobid=2, asks={"cores": 3, "mem_mb": 1500, "gpus": 1})
+    record.started("b", cores=[0, 1, 2], gpus=["0"], time=START + 40)
+    record.submitted("c", jobid=3)
+    record.submitted("d", jobid=4)
+    record.ran("e", "failed", job={"rule": "two", "jobid": 5}, exit_code=3)
+    reason = {"cause": "cores", "asks": {}, "priority": 0, "n_jobs": 2, "text": "it needs 9 cores", "example": "c"}
+    record.note("waiting", reasons=[reason])
+    return record
+
+
+def words(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+def test_numbers_of_jobs_are_told_by_rule_and_in_all(record: Record):
+    text = shown(record)
+    assert ["rule", "done", "run", "wait", "not", "ready", "failed", "all"] in words(text)
+    assert ["one", "1", "1", "2", "3", "-", "7"] in words(text)
+    assert ["two", "-", "-", "-", "2", "1", "3"] in words(text)
+    assert ["all", "rules", "1", "1", "2", "5", "1", "10"] in words(text)
+    assert "1 of 10 jobs done (10%), 1 running, 2 waiting for workers, 5 for other jobs, 1 failed" in text
+
+
+def test_it_is_told_what_is_taken_and_who_runs_where(record: Record):
+    text = shown(record)
+    assert ["workers", "2", "3", "of", "8", "1.5", "of", "8.0", "GB", "1", "of", "2"] in words(text)
+    assert "rank 2 (node1): rule one (jobid 2), for 1 min" in text
+    assert "rank 3 (node2): idle" in text
+
+
+def test_components_are_told_apart(tmp_path: Path):
+    record = Record(tmp_path)
+    record.worker("rank 2", het_group=1, components=["gpu"])
+    record.worker("rank 3", het_group=2, components=["cpu", ""])
+    record.worker("rank 4", het_group=2, components=["cpu", ""])
+    record.note("worker-lost", worker="rank 4", comes_back=False, waits=[])
+    text = words(shown(record))
+    assert ["component", "1", "(gpu)", "1", "0", "of", "4", "0.0", "of", "4.0", "GB"] in text
+    assert ["component", "2", "(cpu,", "any)", "1,", "1", "lost", "0", "of", "4", "0.0", "of", "4.0", "GB"] in text
+
+
+def test_why_jobs_wait_and_which_have_failed_is_told(record: Record):
+    text = shown(record)
+    assert "2 waiting: it needs 9 cores" in text
+    assert "failed: rule two (jobid 5) failed on rank 2 with exit code 3" in text
+
+
+def test_many_workers_are_summed_up(tmp_path: Path):
+    record = Record(tmp_path)
+    for number in range(200):
+        record.worker(f"rank {number}")
+    record.submitted("a")
+    record.started("a", worker="rank 150")
+    text = shown(record)
+    assert "rank 150 (node1): rule one (jobid 1)" in text
+    assert text.count("(node1)") == 15
+    assert "185 other workers: 0 run 0 jobs, the rest idles" in text
+
+
+def test_an_end_is_estimated_if_each_rule_that_is_left_has_had_a_job(record: Record):
+    assert "no estimate: no job of two has ended yet" in shown(record)
+    record.ran("f", job={"rule": "two", "jobid": 6})
+    # 5 jobs of one and 1 of two that take 10 s each are left for 3 busy cores; what runs has run for longer already.
+    text = shown(record)
+    assert "ends in about 20 s, if jobs take as long as those of their rules so far, on the 3" in text
+
+
+def test_a_rate_is_that_of_the_last_minutes(tmp_path: Path):
+    record = Record(tmp_path)
+    record.worker()
+    for number in range(20):
+        record.ran(f"a{number}", job={"jobid": number}, ended_at=START + 60 * number)
+    assert "1.0 jobs/min in the last 5 min" in shown(record, now=START + 60 * 20)
+
+
+def test_the_time_that_is_left_and_a_drain_are_told(record: Record):
+    record.note("deadline", ends_at=NOW + 3720, drains_at=NOW + 3600, said_by="Slurm")
+    record.note("drain", why="SIGUSR1 was received")
+    text = shown(record)
+    assert "(Slurm): 1 h 2 min left" in text
+    assert "drains, no further jobs start: SIGUSR1 was received" in text
+    assert "no estimate: the run drains" in text
+
+
+def test_of_a_run_that_broke_off_it_is_told_how_one_sees_it_and_what_to_do(record: Record):
+    text = shown(record, Life.BROKE_OFF)
+    assert "broke off" in text
+    assert "Seen: its record has no end, and rank 1 (process " in text
+    assert "Next: the same command of snakemake goes on" in text
+    assert "1 of 10 jobs done (10%), 8 left, 1 failed" in text
+    assert "idle" not in text
+
+
+def test_of_a_run_that_has_ended_what_snakemake_ran_itself_is_told_too(record: Record):
+    record.note("end", time=START + 120, done=12, total=20, failed=1)
+    text = shown(record, Life.ENDED)
+    assert "has ended" in text
+    assert "12 of 20 are done" in text
+
+
+def test_a_record_with_no_line_yet_is_shown(tmp_path: Path):
+    record = Record(tmp_path)
+    record.path.write_text("")
+    assert "Nothing is noted of it yet." in shown(record)
+
+
+HOSTILE = "[red]x[/red] \x1b]0;title\x07 \x1b[2J \u202e :smile: \udcff\n\r\x9b"
+
+
+@pytest.mark.parametrize("life", list(Life))
+def test_names_are_neither_markup_nor_obeyed_by_a_terminal(tmp_path: Path, life: Life):
+    record = Record(tmp_path, description=HOSTILE)
+    record.worker("rank 2", host=HOSTILE, het_group=1, components=[HOSTILE])
+    record.note("jobs", by_rule={HOSTILE: 3})
+    record.note("drain", why=HOSTILE)
+    record.note("deadline", ends_at=NOW, drains_at=NOW, said_by=HOSTILE)
+    record.submitted("a", rule=HOSTILE, jobid=1)
+    record.started("a")
+    record.submitted("b", rule=HOSTILE, jobid=2)
+    record.ran("c", "failed", job={"rule": HOSTILE, "jobid": 3}, reason=HOSTILE)
+    reason = {"cause": "cores", "asks": {}, "priority": 0, "n_jobs": 1, "text": HOSTILE, "example": "b"}
+    record.note("waiting", reasons=[reason])
+    text = shown(record, life, width=400)
+    assert "[red]x[/red] \\x1b]0;title\\x07 " in text
+    assert ":smile:" in text
+    assert all(char.isprintable() for line in text.split("\n") for char in line)
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24), (40, 10), (20, 5)])
+def test_a_picture_fits_its_terminal(record: Record, width: int, height: int):
+    for number in range(50):
+        record.worker(f"rank {number + 10}")
+    console = Console(file=io.StringIO(), width=width, height=height, markup=False)
+    rendered = console.render_lines(fitting_picture(record.view(), NOW, console))
+    assert all(sum(segment.cell_length for segment in line) <= width for line in rendered)
+    if height > 20:
+        assert len(rendered) <= height
+        assert "other workers" in "".join(segment.text for line in rendered for segment in line)
+
+
+def test_colours_are_left_out_where_nobody_wants_them(record: Record, monkeypatch: pytest.MonkeyPatch):
+    assert "\x1b[31m" in shown(record, force_terminal=True, color_system="standard")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[31m" not in shown(record, force_terminal=True)
