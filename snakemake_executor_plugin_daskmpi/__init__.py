@@ -34,7 +34,9 @@ Reading map: *where does this run?*, then *what crosses?*
 ``view/``                the verbs that look at a run, from its record: ``status``, ``watch``, ``explain``
 ``profile/``             the verb that writes a profile for a site
 ``doctor/``              the verb that looks at a site and a world, and judges
-``cli``                  the program ``snakemake-daskmpi``
+``report/``              the verb that makes a page of what runs have done: ``history`` and ``figures`` from the
+                         record, ``plots`` and ``page`` from these; pure but for ``verb``
+``cli/``                 the program ``snakemake-daskmpi``
 =======================  =====================================================================
 
 Words: a *job* is Snakemake's; the *allocation* is the one Slurm job that we live in; a *rank* is

@@ -22,7 +22,7 @@ def write(path: Path, text: str) -> None:
     """
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text)
+        draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)

@@ -77,6 +77,7 @@ class RunView:
         #: Jobs that Snakemake runs itself and that others come after, by job id: those that they come after.
         self.local_needs: dict[int, tuple[int, ...]] = {}
         self._current: dict[int | str, JobView] = {}
+        self._group_of: dict[int, int | str] = {}
         #: The job that waits for another one on its worker, by the key of the other.
         self._behind: dict[str, str] = {}
 
@@ -132,6 +133,19 @@ class RunView:
     def attempts_of(self, jobid: int | str) -> list[JobView]:
         """Return all attempts of a job, in their order."""
         return [job for job in self.jobs.values() if job.jobid == jobid]
+
+    def comes_after(self, job: JobView) -> set[int | str]:
+        """Return the ids of the jobs and groups that a job comes after, also through Snakemake's own jobs."""
+        found: set[int | str] = set()
+        seen, ahead = set[int](), list(job.needs)
+        while ahead:
+            if (before := ahead.pop()) not in seen:
+                seen.add(before)
+                ahead += self.local_needs.get(before, ())
+                # Others come after members of a group, not after the group.
+                if (found_id := self._group_of.get(before, before)) in self._current and found_id != job.jobid:
+                    found.add(found_id)
+        return found
 
     def reason_of(self, job: JobView) -> Reason | None:
         """Return why a job waits, if the record says so."""
@@ -199,6 +213,7 @@ class RunView:
             members=event.get("members", {}),
         )
         self.jobs[job.key] = self._current[job.jobid] = job
+        self._group_of.update(dict.fromkeys(job.member_ids, job.jobid))
 
     def _on_local(self, event: dict[str, Any]) -> None:
         self.local_needs[event["jobid"]] = tuple(event["needs"])

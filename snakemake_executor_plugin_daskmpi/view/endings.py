@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.messages import exit_text
 from snakemake_executor_plugin_daskmpi.record.job_log import log_path
-from snakemake_executor_plugin_daskmpi.view.plain import plain
+from snakemake_executor_plugin_daskmpi.record.plain import plain
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.record.job_view import JobView

@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.record.find import run_of
 from snakemake_executor_plugin_daskmpi.record.job_view import State
-from snakemake_executor_plugin_daskmpi.view.find import run_of
-from snakemake_executor_plugin_daskmpi.view.liveness import Life, life_of
-from snakemake_executor_plugin_daskmpi.view.plain import plain
+from snakemake_executor_plugin_daskmpi.record.liveness import Life, life_of
+from snakemake_executor_plugin_daskmpi.record.plain import plain
 from snakemake_executor_plugin_daskmpi.view.status import console_of, opened
 from snakemake_executor_plugin_daskmpi.view.story import one_line, story_of
 from snakemake_executor_plugin_daskmpi.view.subject import jobs_called, subject_of

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from snakemake_executor_plugin_daskmpi.record.job_view import State
+from snakemake_executor_plugin_daskmpi.record.liveness import Life
+from snakemake_executor_plugin_daskmpi.record.plain import plain
 from snakemake_executor_plugin_daskmpi.view import pace
 from snakemake_executor_plugin_daskmpi.view.endings import how_it_ended, log_text
-from snakemake_executor_plugin_daskmpi.view.liveness import Life
-from snakemake_executor_plugin_daskmpi.view.plain import plain
 from snakemake_executor_plugin_daskmpi.view.tally import Tally, tallies, total_of
 from snakemake_executor_plugin_daskmpi.view.times import clock, span
 from snakemake_executor_plugin_daskmpi.view.usage import running_on, usages

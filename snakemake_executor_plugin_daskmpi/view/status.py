@@ -15,11 +15,11 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from snakemake_executor_plugin_daskmpi.errors import NoRunError
+from snakemake_executor_plugin_daskmpi.record.find import run_of
+from snakemake_executor_plugin_daskmpi.record.liveness import Life, life_of
+from snakemake_executor_plugin_daskmpi.record.plain import plain
 from snakemake_executor_plugin_daskmpi.record.run_view import RunView
 from snakemake_executor_plugin_daskmpi.view import sections
-from snakemake_executor_plugin_daskmpi.view.find import run_of
-from snakemake_executor_plugin_daskmpi.view.liveness import Life, life_of
-from snakemake_executor_plugin_daskmpi.view.plain import plain
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.record.events import Cause
 from snakemake_executor_plugin_daskmpi.record.job_view import JobView, State
+from snakemake_executor_plugin_daskmpi.record.liveness import Life
+from snakemake_executor_plugin_daskmpi.record.plain import plain
 from snakemake_executor_plugin_daskmpi.view.endings import how_it_ended, log_of, log_text
-from snakemake_executor_plugin_daskmpi.view.liveness import Life
-from snakemake_executor_plugin_daskmpi.view.plain import plain
 from snakemake_executor_plugin_daskmpi.view.room import holders_of, sufficient_ends
 from snakemake_executor_plugin_daskmpi.view.times import clock, span
 from snakemake_executor_plugin_daskmpi.worker.tail import tail_of

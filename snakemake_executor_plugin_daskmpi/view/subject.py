@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from snakemake_executor_plugin_daskmpi.errors import SettingsError, did_you_mean, nearest
-from snakemake_executor_plugin_daskmpi.view.plain import plain
+from snakemake_executor_plugin_daskmpi.record.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

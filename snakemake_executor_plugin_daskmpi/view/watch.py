@@ -16,8 +16,8 @@ from rich.console import ConsoleDimensions
 from rich.live import Live
 
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
-from snakemake_executor_plugin_daskmpi.view.find import run_of
-from snakemake_executor_plugin_daskmpi.view.liveness import Life, life_of
+from snakemake_executor_plugin_daskmpi.record.find import run_of
+from snakemake_executor_plugin_daskmpi.record.liveness import Life, life_of
 from snakemake_executor_plugin_daskmpi.view.status import console_of, fitting_picture, opened, picture
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 
 from harness import wait_until
 from snakemake_executor_plugin_daskmpi import cli
+from snakemake_executor_plugin_daskmpi.record.find import runs_of
 from snakemake_executor_plugin_daskmpi.record.run_view import RunView, State
-from snakemake_executor_plugin_daskmpi.view.find import runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -32,12 +32,11 @@ LAYERS = (
     {"mpi", "rank", "snakemake_internals"},
     {"placement", "warm"},
     {"slurm", "worker"},
-    {"planning", "profile", "view"},
+    {"planning", "profile", "report", "view"},
     {"advise"},
     {"world"},
     {"launch"},
     {"client", "doctor"},
-    {"cli_texts"},
     {"__init__", "cli"},
     {"__main__"},
 )
@@ -73,8 +72,10 @@ IMPORTERS = {
         "worker.forkserver",
         "world.serve",
     },
+    "bokeh": {"report.page", "report.plots"},
+    "jinja2": {"report.page"},
     "cloudpickle": {"warm.body", "warm.pickling"},
-    "psutil": {"client.local_jobs", "client.time_left", "view.liveness", "worker.limits", "world.bootstrap"},
+    "psutil": {"client.local_jobs", "client.time_left", "record.liveness", "worker.limits", "world.bootstrap"},
 }
 
 #: Who may at its top: Dask itself loads it.
@@ -189,7 +190,7 @@ def test_modules_of_a_folder_import_each_other_in_no_circle():
 
 def test_the_reading_map_names_each_folder_and_module_beside_them():
     named = set(re.findall(r"^``(\w+)/?``", snakemake_executor_plugin_daskmpi.__doc__ or "", re.MULTILINE))
-    assert named == set(LAYER_OF) - {"__init__", "__main__", "cli_texts"}
+    assert named == set(LAYER_OF) - {"__init__", "__main__"}
 
 
 def test_few_modules_lie_beside_the_folders():

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi import cli, cli_texts
+from snakemake_executor_plugin_daskmpi import cli
+from snakemake_executor_plugin_daskmpi.cli import commands, texts
 
 PYTHON = [sys.executable, "-m", "snakemake"]
 DASKMPI = ["--executor", "daskmpi", "--daskmpi-launcher"]
@@ -28,11 +29,11 @@ PLAN = [*DASKMPI, "plan", "--nolock", "--rerun-incomplete"]
     ],
 )
 def test_a_plan_is_snakemake_with_our_executor_last_no_lock_and_no_dry_run(given, passed):
-    assert cli.plan_command(given, script=False) == PYTHON + passed
+    assert commands.plan_command(given, script=False) == PYTHON + passed
 
 
 def test_a_plans_script_is_asked_of_another_launcher():
-    assert cli.plan_command(["-j1"], script=True) == [
+    assert commands.plan_command(["-j1"], script=True) == [
         *PYTHON,
         "-j1",
         *DASKMPI,
@@ -43,7 +44,7 @@ def test_a_plans_script_is_asked_of_another_launcher():
 
 
 def test_submit_is_snakemake_with_the_launcher_sbatch_and_its_targets_stay_targets():
-    command = cli.snakemake_command(["--profile", "a b", "--", "-x"], "sbatch")
+    command = commands.snakemake_command(["--profile", "a b", "--", "-x"], "sbatch")
     assert command == [*PYTHON, "--profile", "a b", *DASKMPI, "sbatch", "--", "-x"]
 
 
@@ -52,17 +53,17 @@ def test_a_verb_with_a_typo_is_answered_with_the_verb_meant(typed, meant, capsys
     assert cli.main([typed, "--jobs", "1"]) == 2
     said = capsys.readouterr().err
     assert f"Did you mean {meant}?" in said
-    verbs = "plan, submit, follow, status, watch, explain, advise, doctor, profile"
+    verbs = "plan, submit, follow, status, watch, explain, report, advise, doctor, profile"
     assert said.endswith(f"Next: snakemake-daskmpi with one of: {verbs}.\n")
 
 
 def test_without_a_verb_it_says_which_there_are(capsys):
     assert cli.main([]) == 2
     said = capsys.readouterr().out
-    assert all(f"\n  {verb} " in said for verb in cli_texts.VERBS)
+    assert all(f"\n  {verb} " in said for verb in texts.VERBS)
 
 
-@pytest.mark.parametrize("verb", cli_texts.VERBS)
+@pytest.mark.parametrize("verb", texts.VERBS)
 def test_the_help_of_a_verb_has_examples_that_begin_with_it(verb, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([verb, "--help"])
@@ -75,7 +76,7 @@ def test_the_help_of_a_verb_has_examples_that_begin_with_it(verb, capsys):
     assert max(map(len, said.splitlines())) <= 120
 
 
-@pytest.mark.parametrize("verb", ["doctor", "profile", "follow", "status", "watch"])
+@pytest.mark.parametrize("verb", ["doctor", "profile", "follow", "status", "watch", "report"])
 def test_verbs_that_do_not_start_snakemake_refuse_its_arguments(verb, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([verb, "--keep-going"])
@@ -91,7 +92,7 @@ def test_settings_of_the_doctor_are_checked_as_those_of_a_run(capsys):
 
 
 def test_a_plan_is_made_for_a_run_that_takes_the_lock_and_does_not_repeat_what_is_incomplete():
-    command = cli.planned_command(["-n", "-k", "--", "all"])
+    command = commands.planned_command(["-n", "-k", "--", "all"])
     assert command[1:] == [
         *("-m", "snakemake", "-k", "--executor", "daskmpi", "--daskmpi-launcher", "sbatch"),
         *("--jobs", "unlimited", "--", "all"),

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from records import START, Record
-from snakemake_executor_plugin_daskmpi.view.liveness import Life
+from snakemake_executor_plugin_daskmpi.record.liveness import Life
 from snakemake_executor_plugin_daskmpi.view.status import fitting_picture, picture
 
 if TYPE_CHECKING:

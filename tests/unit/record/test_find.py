@@ -8,7 +8,7 @@ import pytest
 
 from records import Record
 from snakemake_executor_plugin_daskmpi.errors import NoRunError, SettingsError
-from snakemake_executor_plugin_daskmpi.view.find import run_of, runs_of
+from snakemake_executor_plugin_daskmpi.record.find import run_of, runs_of
 from snakemake_executor_plugin_daskmpi.view.status import opened
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from records import Record
-from snakemake_executor_plugin_daskmpi.view.liveness import SILENT_S, Life, life_of
+from snakemake_executor_plugin_daskmpi.record.liveness import SILENT_S, Life, life_of
 
 if TYPE_CHECKING:
     from pathlib import Path

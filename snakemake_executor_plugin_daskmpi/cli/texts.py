@@ -16,6 +16,7 @@ Run a whole Snakemake workflow inside one Slurm job.
   status   show what a run does now
   watch    show it for as long as it goes on
   explain  say why a job waits, or what became of it
+  report   make a page of what a run has done with its cores
   advise   turn the record of a run into the profile of the next one
   doctor   check this site: MPI, Slurm, file systems, clocks, ports
   profile  write a starter profile for this site
@@ -127,6 +128,23 @@ Examples:
   snakemake-daskmpi explain 17
   snakemake-daskmpi explain align
   snakemake-daskmpi explain results/A.bam --run T0930
+""",
+    ),
+    "report": VerbText(
+        "[--directory DIR] [RUN ...] [--output FILE] [--json FILE] [--csv FILE]",
+        """\
+Make one HTML page, which needs no network, of what a run has done with its cores: a timeline
+of all jobs, utilisation, the queue, the longest chain, what rules asked for and used, why cores
+idled, what failed. Several runs, such as those of a chain of Slurm jobs, go on one page.
+
+A run that goes on, or broke off, is told as far as it came. The page needs Bokeh
+(pip install 'snakemake-executor-plugin-daskmpi[report]'), JSON and CSV do not.
+""",
+        """\
+Examples:
+  snakemake-daskmpi report                                  the newest run, as daskmpi-report.html
+  snakemake-daskmpi report --json - | jq '.runs[].key'      its key figures
+  snakemake-daskmpi report --csv jobs.csv -o run.html       for a spreadsheet, and the page
 """,
     ),
     "advise": VerbText(

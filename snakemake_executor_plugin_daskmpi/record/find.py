@@ -5,14 +5,11 @@ Runs on: wherever somebody looks at a run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from snakemake_executor_plugin_daskmpi.errors import NoRunError, SettingsError, did_you_mean, nearest
 from snakemake_executor_plugin_daskmpi.record.events import FILE_NAME
-from snakemake_executor_plugin_daskmpi.view.plain import plain
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from snakemake_executor_plugin_daskmpi.record.plain import plain
 
 #: Runs that an error names.
 _NAMED = 5
@@ -26,7 +23,7 @@ def runs_of(directory: Path) -> list[Path]:
 
 
 def run_of(directory: Path, part: str = "") -> Path:
-    """Return the folder of a run: the newest, or the one whose id has a certain part.
+    """Return the folder of a run: the newest, the one whose id has a certain part, or one that is named by its path.
 
     Raises
     ------
@@ -35,6 +32,8 @@ def run_of(directory: Path, part: str = "") -> Path:
     SettingsError
         If none has that part, or several have.
     """
+    if part and (Path(part) / FILE_NAME).is_file():
+        return Path(part)
     runs = runs_of(directory)
     if not runs:
         raise NoRunError(

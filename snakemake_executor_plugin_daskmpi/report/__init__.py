@@ -1,0 +1,1 @@
+"""What a run has done with its allocation, as a page, as JSON and as CSV: the verb ``report``."""

@@ -1,0 +1,98 @@
+"""A report for programs: JSON with all figures, CSV with a line for each attempt of a job.
+
+Runs on: wherever somebody asks for a report. Pure.
+
+The JSON document::
+
+    {"format": "snakemake-daskmpi-report", "version": 1, "runs": [RUN, ...]}
+
+RUN has the fields of :class:`figures.RunFigures`, and those below it the fields of their classes. Times are seconds
+since the epoch, what ends in ``_s`` seconds, in ``_mb`` MB of 10⁶ bytes, in ``_core_h`` core-hours; what is not known
+is null. Fields may be added; what exists keeps its meaning as long as ``version`` stays.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_daskmpi.report.wording import clean, local
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from snakemake_executor_plugin_daskmpi.record.run_view import JobView
+    from snakemake_executor_plugin_daskmpi.report.figures import RunFigures
+    from snakemake_executor_plugin_daskmpi.report.history import RunHistory
+
+#: Of the JSON document.
+VERSION = 1
+
+COLUMNS = (
+    *("run_id", "job", "jobid", "name", "rule", "attempt", "state", "outcome", "worker", "cores", "gpus"),
+    *("cores_asked", "mem_mb_asked", "gpus_asked", "runtime_min_asked", "priority"),
+    *("submitted_at", "started_at", "ended_at", "waited_s", "ran_s", "cpu_s", "peak_rss_mb", "peak_pss_mb"),
+    *("exit_code", "signal", "reason", "log", "outputs"),
+)
+#: At the start of a cell, a spreadsheet takes it for a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def render_json(runs: Iterable[RunFigures]) -> str:
+    """Return the JSON document; all of it is ASCII."""
+    document = {
+        "format": "snakemake-daskmpi-report",
+        "version": VERSION,
+        "runs": [dataclasses.asdict(figures) for figures in runs],
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def render_csv(histories: Iterable[RunHistory]) -> str:
+    """Return the lines of all attempts, under a line with :data:`COLUMNS`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for history in histories:
+        run_id = str(history.about.get("run_id", history.folder.name))
+        writer.writerows(
+            [harmless(cell) for cell in _cells(history, run_id, job).values()] for job in history.jobs.values()
+        )
+    return text.getvalue()
+
+
+def harmless(cell: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula; numbers are left alone.
+
+    >>> harmless("=1+1"), harmless("a=1"), harmless(-1), harmless(None)
+    ("'=1+1", 'a=1', -1, '')
+    """
+    if cell is None:
+        return ""
+    if not isinstance(cell, str):
+        return cell
+    # First as it came: cleaning spells out a tab, too.
+    return ("'" if cell.startswith(_FORMULA_STARTS) else "") + clean(cell)
+
+
+def _cells(history: RunHistory, run_id: str, job: JobView) -> dict[str, object]:
+    waited = history.waiting_of(job)
+    ran = history.running_of(job)
+    ended = job.ended
+    values = (
+        *(run_id, job.key, job.jobid, job.name, job.rule, job.attempt, job.state.value, job.outcome, job.worker),
+        *(" ".join(map(str, job.cores)), " ".join(job.gpus)),
+        *(job.n_cores, job.asks.get("mem_mb"), job.asks.get("gpus"), job.asks.get("runtime_min"), job.priority),
+        *(_iso(job.submitted_at), _iso(job.started_at), _iso(job.ended_at)),
+        *(round(waited[1] - waited[0], 3), None if ran is None else round(ran[1] - ran[0], 3)),
+        *(ended.get(name) for name in ("cpu_s", "peak_rss_mb", "peak_pss_mb", "exit_code", "signal", "reason", "log")),
+        " ".join(job.outputs),
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else local(at).isoformat(timespec="milliseconds")

@@ -1,0 +1,95 @@
+"""The verb ``report``: what a run has done, as a page, as JSON, as CSV.
+
+Runs on: a login node, a laptop, wherever the folder of the workflow is to be seen.
+Called by: ``cli``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from snakemake_executor_plugin_daskmpi.errors import SettingsError
+from snakemake_executor_plugin_daskmpi.rank import whole_file
+from snakemake_executor_plugin_daskmpi.record.find import run_of
+from snakemake_executor_plugin_daskmpi.report import table
+from snakemake_executor_plugin_daskmpi.report.figures import figures_of, history_of
+
+#: In the folder of the workflow.
+PAGE = "daskmpi-report.html"
+#: A file's name that stands for the standard output.
+_STDOUT = "-"
+
+
+def main(workdir: Path, names: list[str], output: str | None, json_file: str | None, csv_file: str | None) -> int:
+    """Write what was asked for, and return the exit code.
+
+    Parameters
+    ----------
+    workdir
+        The workflow's folder.
+    names
+        Of the runs; none for the newest one.
+    output
+        Path of the page; None for the default, or for no page if there is another file to write.
+    json_file, csv_file
+        Paths, "-" for the standard output; None if not asked for.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such run, it cannot be read or written, or Bokeh is missing.
+    """
+    if [output, json_file, csv_file].count(_STDOUT) > 1:
+        raise SettingsError(
+            "The standard output takes one document, not several.",
+            next_step="snakemake-daskmpi report --json - --csv FILE, with - for one of them.",
+        )
+    wants_page = output is not None or (json_file is None and csv_file is None)
+    if wants_page:
+        _require_bokeh()
+    try:
+        histories = [history_of(folder) for folder in [run_of(workdir, name) for name in names or [""]]]
+    except OSError as error:
+        raise SettingsError(
+            "The record of a run cannot be read.",
+            seen=str(error),
+            next_step="ask the owner of the run for a report: its files are readable by its user alone.",
+        ) from error
+    figures = [figures_of(history) for history in histories]
+    if json_file is not None:
+        _write(json_file, table.render_json(figures))
+    if csv_file is not None:
+        _write(csv_file, table.render_csv(histories))
+    if wants_page:
+        from snakemake_executor_plugin_daskmpi.report import page
+
+        _write(str(workdir / PAGE) if output is None else output, page.render_page(histories, figures))
+    return 0
+
+
+def _require_bokeh() -> None:
+    if importlib.util.find_spec("bokeh") is None:
+        raise SettingsError(
+            "The page of a report needs Bokeh, which draws it.",
+            seen=f"no package bokeh in the environment of {sys.executable}.",
+            next_step="pip install 'snakemake-executor-plugin-daskmpi[report]', "
+            "or snakemake-daskmpi report --json - without it.",
+        )
+
+
+def _write(name: str, text: str) -> None:
+    """Write a file whole or not at all, and say so, but not amid what goes to the standard output."""
+    if name == _STDOUT:
+        sys.stdout.write(text)
+        return
+    try:
+        whole_file.write(Path(name), text)
+    except OSError as error:
+        raise SettingsError(
+            f"{name} cannot be written.",
+            seen=str(error),
+            next_step="snakemake-daskmpi report --output FILE, with a FILE in a folder of yours that has space.",
+        ) from error
+    print(f"{name}: {len(text.encode()) / 1e6:.2f} MB", file=sys.stderr)

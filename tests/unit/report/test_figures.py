@@ -1,0 +1,140 @@
+"""The figures of a report, on records with known answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulated_records import BEGIN, Record
+from snakemake_executor_plugin_daskmpi.record.liveness import Life
+from snakemake_executor_plugin_daskmpi.report.figures import figures_of, history_of
+
+RANK = "rank 2"
+
+
+@pytest.fixture
+def record(tmp_path):
+    """A record with one worker of four cores from 0 to the end."""
+    record = Record(tmp_path / "run")
+    record.run(r=2)
+    record.worker(RANK, 4)
+    return record
+
+
+def figures(record, now=BEGIN + 10_000):
+    return figures_of(history_of(record.write(), now))
+
+
+def hours(core_seconds):
+    return pytest.approx(core_seconds / 3600)
+
+
+def test_cores_are_offered_given_computed_or_idle(record):
+    record.job(1, 0, 10, RANK, [0, 1], cpu_s=15.0)
+    record.job(2, 10, 20, RANK, [0, 1, 2, 3], cpu_s=5.0)
+    record.end(20)
+    key = figures(record).key
+    assert (key.n_jobs, key.n_done, key.n_failed) == (2, 2, 0)
+    assert key.makespan_s == 20
+    assert key.offered_core_h == hours(80)
+    assert key.granted_core_h == hours(60)
+    assert key.idle_core_h == hours(20)
+    assert key.cpu_core_h == hours(20)
+    assert key.utilisation == pytest.approx(0.75)
+    assert key.cpu_share == pytest.approx(1 / 3)
+
+
+def test_a_series_has_the_means_of_its_bins(record):
+    record.job(1, 0, 10, RANK, [0, 1], asks={"cores": 2, "mem_mb": 500})
+    record.submitted(2, 10)
+    record.end(20)
+    series = figures(record).series
+    half = len(series.cores_granted) // 2
+    assert series.bin_s == pytest.approx(20 / (2 * half))
+    assert series.cores_granted == pytest.approx([2.0] * half + [0.0] * half)
+    assert series.mem_granted_mb == pytest.approx([500.0] * half + [0.0] * half)
+    assert series.cores_offered == pytest.approx([4.0] * 2 * half)
+    assert series.jobs_running == pytest.approx([1.0] * half + [0.0] * half)
+    assert series.jobs_waiting == pytest.approx([0.0] * half + [1.0] * half)
+
+
+def test_a_worker_that_was_lost_offers_nothing_until_it_comes_back(record):
+    record.note("worker-lost", 5, worker=RANK, comes_back=True, waits=[])
+    record.worker(RANK, 4, at=8)
+    record.end(10)
+    told = figures(record)
+    assert told.key.offered_core_h == hours(4 * 5 + 4 * 2)
+    assert told.key.n_workers == told.key.n_workers_lost == 1
+    assert [worker.lost_at for worker in told.workers] == [BEGIN + 5, None]
+
+
+def test_a_job_that_failed_and_was_done_later_is_no_failed_job_and_is_told_as_a_failure(record):
+    record.job(1, 0, 5, RANK, [0], outcome="lost", reason="the worker died")
+    record.job(1, 6, 9, RANK, [0], attempt=2)
+    record.end(10)
+    told = figures(record)
+    assert (told.key.n_done, told.key.n_failed, told.key.n_lost, told.key.n_retries) == (1, 0, 1, 1)
+    assert [(one.reason, one.done_later) for one in told.failures] == [("the worker died", True)]
+    (rule,) = told.rules
+    assert (rule.n_done, rule.n_failed, rule.n_lost, rule.n_retries) == (1, 0, 1, 1)
+
+
+def test_a_rule_is_told_with_what_its_jobs_asked_for_and_what_they_used(record):
+    asks = {"cores": 2, "mem_mb": 300, "runtime_min": 1}
+    for number, seconds in enumerate([10, 20, 30, 40, 100], start=1):
+        record.job(
+            *(number, 0, seconds, RANK, [0, 1]), asks=asks, rule="a", cpu_s=1.5 * seconds, peak_rss_mb=100 * number
+        )
+    record.end(200)
+    rule = next(rule for rule in figures(record).rules if rule.rule == "a")
+    assert rule.n_jobs == rule.n_done == 5
+    assert (rule.cores_asked, rule.mem_asked_mb, rule.runtime_asked_s) == (2, 300, 60)
+    assert rule.cores_used == pytest.approx(1.5)
+    assert (rule.mem_median_mb, rule.mem_max_mb) == (300, 500)
+    # Between the fourth and the fifth of five values, at four fifths of the way.
+    assert (rule.runtime_median_s, rule.runtime_p95_s, rule.runtime_max_s) == (30, pytest.approx(88), 100)
+    assert rule.core_h == hours(2 * 200)
+
+
+def test_a_run_that_goes_on_is_told_up_to_now(record):
+    record.started(record.submitted(1, 0), 2, RANK, [0])
+    folder = record.write()
+    now = (folder / "events.jsonl").stat().st_mtime
+    told = figures_of(history_of(folder, now))
+    assert told.end == Life.GOES_ON.value
+    assert told.until == now
+    assert told.key.granted_core_h == hours(now - BEGIN - 2)
+
+
+def test_a_run_that_broke_off_is_told_up_to_its_last_event(record):
+    record.started(record.submitted(1, 0), 2, RANK, [0])
+    record.job(2, 3, 9, RANK, [1])
+    folder = record.write(silent_for_s=3600)
+    told = figures_of(history_of(folder))
+    assert told.end == Life.BROKE_OFF.value
+    assert told.key.makespan_s == 9
+    assert told.key.granted_core_h == hours(7 + 6)
+
+
+def test_lines_about_what_the_record_does_not_know_are_skipped_and_counted(record):
+    record.ended("gone.1", 0, 1)
+    record.note("submitted", 1, job="half")
+    record.job(1, 0, 10, RANK, [0])
+    record.end(10)
+    told = figures(record)
+    assert told.n_skipped == 2
+    assert told.key.n_done == 1
+
+
+def test_an_mpi_program_that_lies_on_several_workers_has_the_cores_that_it_asked_for(record):
+    record.worker("rank 3", 4)
+    record.job(1, 0, 10, RANK, [0, 1, 2, 3], asks={"cores": 8, "tasks": 8, "spans": True})
+    record.end(10)
+    assert figures(record).key.utilisation == pytest.approx(1)
+
+
+def test_a_record_of_nothing_but_its_first_line_has_figures(tmp_path):
+    record = Record(tmp_path / "run")
+    record.run()
+    told = figures(record)
+    assert told.key.utilisation is None
+    assert told.chain == told.rules == told.workers == []

@@ -1,0 +1,177 @@
+"""The page of a report, in a real browser."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+
+import pytest
+
+from browser import Browser
+from runs import wait_until
+from simulated_records import BEGIN, Record, simulated_run
+from snakemake_executor_plugin_daskmpi import cli
+from snakemake_executor_plugin_daskmpi.report.figures import figures_of, history_of
+from snakemake_executor_plugin_daskmpi.report.page import render_page, script_json
+
+#: What somebody may call a rule who wants to do harm; each of these would change the title.
+HOSTILE = (
+    "</script><script>document.title='hacked'</script>",
+    "<img src=x onerror=document.title='hacked'>",
+    '"><svg onload="document.title=\'hacked\'">',
+    "{{ 7*7 }}{% raw %}${document.title='hacked'}%{x}@name @{name}{safe}",
+    "<!--<script>",
+    "$$\\int$$",
+    "a\x00b\x1b[31mc\u2028d\u202ee\udc80",
+)
+#: What loads something from elsewhere.
+_LOADS = re.compile(r"""(?:\s(?:src|href)\s*=\s*["']?|url\(\s*["']?|@import\s+["']?)(?:https?:)?//""")
+#: What the tooltips of Bokeh say, which are below shadow roots.
+_TIPS = """(async () => {
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  const texts = [];
+  const look = (node) => {
+    if (node.shadowRoot) look(node.shadowRoot);
+    for (const child of node.children ?? []) {
+      if (child.classList.contains("bk-Tooltip")) texts.push((child.shadowRoot ?? child).textContent);
+      look(child);
+    }
+  };
+  look(document.body);
+  return texts;
+})()"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The page of 10,000 jobs."""
+    workdir = tmp_path_factory.mktemp("simulated")
+    simulated_run(workdir / ".snakemake" / "daskmpi" / "2026-01-01T1", 10_000, ("align", *HOSTILE))
+    assert cli.main(["report", "-d", str(workdir)]) == 0
+    yield workdir / "daskmpi-report.html"
+    shutil.rmtree(workdir)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    browser = Browser(tmp_path_factory.mktemp("browser"))
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+def test_the_page_of_ten_thousand_jobs_is_small_and_loads_nothing(page):
+    assert page.stat().st_size < 5_000_000
+    text = page.read_text(encoding="utf-8")
+    assert _LOADS.search(re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)) is None
+    assert "default-src 'none'" in html.unescape(text)
+    assert "are left out" not in text
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_loads_without_errors_and_fits_screens_of_all_widths(page, browser, width, scheme):
+    browser.open(page, width, prefers_color_scheme=scheme)
+    assert browser.errors == []
+    assert [address for address in browser.addresses if not address.startswith(("file:", "data:", "blob:"))] == []
+    assert browser.value("document.documentElement.scrollWidth <= window.innerWidth")
+    assert browser.value("document.querySelectorAll('.plot canvas, .plot .bk-Figure').length") >= 4
+    # Its plots have the colour of the text around them.
+    ink = browser.value("getComputedStyle(document.documentElement).getPropertyValue('--ink').trim()")
+    assert ink == {"light": "#1b1f24", "dark": "#e6e9ed"}[scheme]
+    axes = browser.value("Bokeh.documents[0].roots().map(plot => plot.below[0].major_label_text_color)")
+    assert axes == [ink] * len(axes)
+
+
+def test_on_paper_it_is_black_on_white_whatever_the_screen_is_and_then_as_before(page, browser):
+    browser.open(page, prefers_color_scheme="dark")
+    colours = "[...new Set(Bokeh.documents[0].roots().map(plot => plot.below[0].major_label_text_color))].join()"
+    browser.value("addEventListener('beforeprint', () => { window.printed = %s; })" % colours)  # noqa: UP031 - braces
+    assert browser.ask("Page.printToPDF")["data"]
+    assert browser.value("window.printed") == "#000000"
+    assert float(browser.value("document.documentElement.style.getPropertyValue('--shrink')")) < 1
+    wait_until(lambda: browser.value(colours) == "#e6e9ed", on_timeout=lambda: browser.value(colours))
+    browser.ask("Emulation.setEmulatedMedia", media="print")
+    assert browser.value("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.value("getComputedStyle(document.querySelector('.zoom')).display") == "none"
+    browser.ask("Emulation.setEmulatedMedia", media="", features=[])
+
+
+def test_names_are_text_whatever_they_say(page, browser):
+    browser.open(page)
+    assert browser.value("document.title") == "Report of run 2026-01-01T1"
+    shown = browser.value("[...document.querySelectorAll('tbody th')].map(cell => cell.textContent)")
+    for name in HOSTILE[:-1]:
+        assert name in shown
+    assert "a\\x00bc\\u2028d\\u202ee\\udc80" in shown
+
+
+def test_names_are_text_in_what_a_bar_says_when_pointed_at(page, browser):
+    browser.open(page)
+    browser.value("document.getElementById('run-1-timeline-plot').scrollIntoView()")
+    tips = []
+    # From the first rule's bars to the last one's.
+    for share in range(8, 80, 4):
+        where = browser.value(
+            "(() => { const box = document.getElementById('run-1-timeline-plot').getBoundingClientRect();"
+            f"return {{x: box.left + box.width * {share} / 100, y: box.top + box.height * 0.45}}; }})()"
+        )
+        browser.ask("Input.dispatchMouseEvent", type="mouseMoved", **where)
+        tips += browser.value(_TIPS)
+    for name in HOSTILE[:4]:
+        assert any(f"rule {name} (jobid" in tip for tip in tips), tips
+    assert browser.value("document.title") == "Report of run 2026-01-01T1"
+    assert browser.errors == []
+
+
+def test_all_plots_follow_the_buttons_which_the_keyboard_reaches(page, browser):
+    browser.open(page)
+    width = "Bokeh.documents[0].roots().map(plot => Math.round(plot.x_range.end - plot.x_range.start))"
+    whole = browser.value(width)
+    browser.value("document.querySelector('button[data-run]').focus()")
+    browser.ask(
+        "Input.dispatchKeyEvent", type="keyDown", key="Enter", code="Enter", text="\r", windowsVirtualKeyCode=13
+    )
+    browser.ask("Input.dispatchKeyEvent", type="keyUp", key="Enter", code="Enter", windowsVirtualKeyCode=13)
+    assert browser.value(width) == pytest.approx([each / 2 for each in whole], abs=1)
+    browser.value("document.querySelector('button[data-run]:not([data-from])').click()")
+    assert browser.value(width) == whole
+
+
+def test_several_runs_are_on_one_page_whatever_became_of_them(tmp_path, browser):
+    folders = []
+    for name, ends in (("2026-01-01T1", True), ("2026-01-02T1", False)):
+        record = Record(tmp_path / name)
+        record.run(r=2)
+        record.worker("rank 2", 4, gpus=("0",))
+        record.job(1, 1, 5, "rank 2", [0])
+        record.started(record.submitted(2, 0), 2, "rank 2", [1])
+        if ends:
+            record.end(10)
+        folders.append(record.write(silent_for_s=3600))
+    empty = Record(tmp_path / "2026-01-03T1")
+    empty.run()
+    folders.append(empty.write(silent_for_s=3600))
+    histories = [history_of(folder, BEGIN + 10**9) for folder in folders]
+    page = tmp_path / "page.html"
+    page.write_text(render_page(histories, [figures_of(history) for history in histories]), encoding="utf-8")
+    browser.open(page)
+    assert browser.errors == []
+    headings = browser.value(
+        "[...document.querySelectorAll('h2')].map(h => h.textContent.replace(/\\s+/g, ' ').trim())"
+    )
+    assert headings == [
+        "All runs",
+        "Run 2026-01-01T1: ended, with jobs left",
+        "Run 2026-01-02T1: broke off",
+        "Run 2026-01-03T1: broke off",
+    ]
+
+
+def test_json_in_a_script_has_no_markup_and_is_still_the_same():
+    text = script_json(HOSTILE)
+    assert not set(text) & set("<>&\u2028\u2029")
+    assert json.loads(text) == list(HOSTILE)

@@ -1,0 +1,52 @@
+"""A report as JSON and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from simulated_records import BEGIN, Record
+from snakemake_executor_plugin_daskmpi.report import table
+from snakemake_executor_plugin_daskmpi.report.figures import figures_of
+from snakemake_executor_plugin_daskmpi.report.history import RunHistory
+
+
+def history(tmp_path, name="rule r (jobid 1)", **fields):
+    record = Record(tmp_path / "run")
+    record.run(r=1)
+    record.worker("rank 2", 4)
+    record.job(1, 1, 5, "rank 2", [0, 2], name=name, submitted_at=0, cpu_s=2.5, **fields)
+    record.job(1, 6, 7, "rank 2", [0], attempt=2)
+    record.end(10)
+    return RunHistory(record.write(), BEGIN + 10_000)
+
+
+def test_the_json_has_its_format_its_version_and_all_figures(tmp_path):
+    told = json.loads(table.render_json([figures_of(history(tmp_path))]))
+    assert (told["format"], told["version"]) == ("snakemake-daskmpi-report", 1)
+    (run,) = told["runs"]
+    assert run["key"]["n_done"] == 1
+    assert {"chain", "rules", "workers", "failures", "series", "idle_core_h"} <= set(run)
+
+
+def test_the_csv_has_a_line_for_each_attempt(tmp_path):
+    rows = list(csv.DictReader(table.render_csv([history(tmp_path)]).splitlines()))
+    assert [row["attempt"] for row in rows] == ["1", "2"]
+    first = rows[0]
+    assert (first["waited_s"], first["ran_s"], first["cpu_s"], first["cores"]) == ("1.0", "4.0", "2.5", "0 2")
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@x", "\t=1", "\r=1"])
+def test_no_cell_of_the_csv_is_a_formula(tmp_path, name):
+    (row, _) = csv.DictReader(table.render_csv([history(tmp_path, name=name, rule=name)]).splitlines())
+    assert row["name"].startswith("'")
+    assert row["rule"].startswith("'")
+
+
+def test_names_that_are_no_text_are_spelled_out_in_the_csv(tmp_path):
+    text = table.render_csv([history(tmp_path, name='a"b,c\nd\x00\udc80\u2028')])
+    row = next(csv.reader(text.splitlines(keepends=True)[1:]))
+    assert 'a"b,c\nd\\x00\\udc80\\u2028' in row
+    text.encode()

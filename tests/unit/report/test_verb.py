@@ -1,0 +1,90 @@
+"""The verb ``report``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from simulated_records import Record
+from snakemake_executor_plugin_daskmpi import cli
+
+
+def run(workdir, name, jobid=1):
+    record = Record(workdir / ".snakemake" / "daskmpi" / name)
+    record.run(r=1)
+    record.worker("rank 2", 4)
+    record.job(jobid, 1, 5, "rank 2", [0])
+    record.end(10)
+    return record.write()
+
+
+def run_ids(text):
+    return [run["run_id"] for run in json.loads(text)["runs"]]
+
+
+def test_without_a_name_it_is_the_newest_run(tmp_path, capsys):
+    for name in ("2026-01-02T1", "2026-01-03T1", "2026-01-01T1"):
+        run(tmp_path, name)
+    assert cli.main(["report", "-d", str(tmp_path), "--json", "-"]) == 0
+    assert run_ids(capsys.readouterr().out) == ["2026-01-03T1"]
+
+
+def test_runs_are_named_by_their_names_or_folders(tmp_path, capsys):
+    first, second = run(tmp_path, "2026-01-01T1"), run(tmp_path, "2026-01-02T1")
+    assert cli.main(["report", "-d", str(tmp_path), first.name, str(second), "--json", "-"]) == 0
+    assert run_ids(capsys.readouterr().out) == [first.name, second.name]
+
+
+def test_a_name_with_a_typo_is_answered_with_the_run_meant(tmp_path, capsys):
+    run(tmp_path, "2026-01-01T1")
+    assert cli.main(["report", "-d", str(tmp_path), "2026-01-01T2"]) == 2
+    said = capsys.readouterr().err
+    assert "Did you mean 2026-01-01T1?" in said
+    assert "Next: a part of one of these ids" in said
+
+
+def test_a_folder_without_runs_is_answered_with_what_to_type(tmp_path, capsys):
+    assert cli.main(["report", "-d", str(tmp_path)]) == 1
+    assert "Next: snakemake --executor daskmpi" in capsys.readouterr().err
+
+
+def test_the_page_lies_in_the_folder_and_its_path_and_size_are_told(tmp_path, capsys):
+    run(tmp_path, "2026-01-01T1")
+    assert cli.main(["report", "-d", str(tmp_path)]) == 0
+    page = tmp_path / "daskmpi-report.html"
+    assert capsys.readouterr().err == f"{page}: {page.stat().st_size / 1e6:.2f} MB\n"
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [page.name]
+
+
+def test_where_the_page_cannot_be_written_nothing_is_left_and_the_way_out_is_told(tmp_path, capsys):
+    run(tmp_path, "2026-01-01T1")
+    assert cli.main(["report", "-d", str(tmp_path), "-o", str(tmp_path / "none" / "page.html")]) == 2
+    assert "Next: snakemake-daskmpi report --output FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--json", "-"], 0), (["--csv", "-"], 0), ([], 2)])
+def test_without_bokeh_there_are_json_and_csv_and_for_the_page_what_to_install(tmp_path, arguments, code):
+    run(tmp_path, "2026-01-01T1")
+    # A Python in which there is no Bokeh, by the means that the language has for it.
+    program = (
+        "import sys; sys.modules['bokeh'] = None\n"
+        "from snakemake_executor_plugin_daskmpi.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, "report", "-d", str(tmp_path), *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    if code:
+        assert "Next: pip install 'snakemake-executor-plugin-daskmpi[report]'" in ended.stderr
+    else:
+        assert "2026-01-01T1" in ended.stdout
+
+
+def test_two_documents_on_the_standard_output_are_refused(tmp_path, capsys):
+    run(tmp_path, "2026-01-01T1")
+    assert cli.main(["report", "-d", str(tmp_path), "--json", "-", "--csv", "-"]) == 2
+    said = capsys.readouterr()
+    assert not said.out
+    assert "Next: snakemake-daskmpi report --json - --csv FILE" in said.err
