@@ -81,8 +81,8 @@ class Forkservers:
         pid = os.fork()
         if pid == 0:
             with contextlib.suppress(BaseException):
-                os.setsid()
                 signal.signal(signal.SIGTERM, signal.SIG_DFL if minds else signal.SIG_IGN)
+                os.setsid()  # which says that it is ready
                 while True:
                     signal.pause()
             os._exit(1)
