@@ -130,8 +130,8 @@ def test_a_folder_without_runs_and_a_run_that_is_not_there_are_errors_with_a_nex
     workflow.write("Snakefile", "rule a:\n    output: 'a'\n    shell: 'touch a'\n")
     view = start(workflow, 1)
     other = advise(workflow, "1999-01-01")
-    assert other.returncode == 1
-    assert f"Next: snakemake-daskmpi advise {view.folder.name}" in other.stderr
+    assert other.returncode == 2
+    assert f"newest first: {view.folder.name}." in other.stderr
     assert advise(workflow, view.folder.name[:13]).returncode == 0
 
 

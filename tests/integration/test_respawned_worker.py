@@ -59,6 +59,7 @@ REMOVAL = """
 
     onstart:
         from distributed import Client
+        gc.unfreeze()  # what is frozen is not listed
         [client] = [one for one in gc.get_objects() if isinstance(one, Client)]
         threading.Thread(target=remove_in_time, args=[client], daemon=True).start()
 """
