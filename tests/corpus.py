@@ -1,11 +1,11 @@
 """The corpus: small workflows, one for each thing that Snakemake offers, and how to run one.
 
 Runs on: the machine of the tests.
-Called by: integration.test_corpus. By hand, ``python tests/corpus.py`` writes what its last run found into the README.
+Called by: integration.test_corpus. By hand, ``python tests/corpus.py`` writes what its last run found into the docs.
 
 A case is a folder of ``tests/workflows``: a ``Snakefile``, what it needs beside it, and ``case.toml``::
 
-    rows = ["`shadow: minimal`"]     # its lines in the README's table
+    rows = ["`shadow: minimal`"]     # its lines in the table of docs/warm.md
     section = "directives"           # bodies, directives, groups, options, storage or patterns
     arguments = ["--retries", "1"]   # of both runs; {case} is the folder's path in quotes
     daskmpi = ["--daskmpi-workers", "2"]  # of ours alone
@@ -33,8 +33,8 @@ FOLDER = Path(__file__).parent / "workflows"
 
 SECTIONS = ("bodies", "directives", "groups", "options", "storage", "patterns")
 
-README = Path(__file__).parent.parent / "README.md"
-#: Between these two lines of the README stands the table.
+PAGE = Path(__file__).parent.parent / "docs" / "warm.md"
+#: Between these two lines of the page stands the table.
 BEGIN, END = "<!-- the table of tests/corpus.py -->\n", "<!-- end of the table -->\n"
 #: Where test runs note what they have found, a file for each case.
 FOUND = Path(__file__).parent / ".corpus"
@@ -95,7 +95,7 @@ def lines(case: Case, reasons: list[str]) -> list[str]:
 
 
 def table(found: dict[str, list[str]]) -> str:
-    """Return the README's table, of why jobs of each case were spawned: a part to unfold for each section."""
+    """Return the table of the docs, of why jobs of each case were spawned: a part to unfold for each section."""
     parts = []
     for section in SECTIONS:
         entries = [line for case in cases() if case.section == section for line in lines(case, found[case.name])]
@@ -108,13 +108,13 @@ def table(found: dict[str, list[str]]) -> str:
     return "\n".join(parts)
 
 
-def in_readme() -> str:
-    """Return the table that the README has."""
-    return README.read_text().partition(BEGIN)[2].partition(END)[0]
+def in_docs() -> str:
+    """Return the table that the docs have."""
+    return PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
 
 
 if __name__ == "__main__":
-    before, _, rest = README.read_text().partition(BEGIN)
+    before, _, rest = PAGE.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     found = {case.name: json.loads((FOUND / f"{case.name}.json").read_text()) for case in cases()}
-    README.write_text(before + BEGIN + table(found) + END + after)
+    PAGE.write_text(before + BEGIN + table(found) + END + after)

@@ -119,7 +119,7 @@ class RunFigures:
     host: str
     description: str
     slurm_job: str
-    #: One of :class:`Life`.
+    #: ``ended``, ``goes_on`` or ``broke_off``.
     end: str
     drain: str
     started_at: float
@@ -147,7 +147,7 @@ def figures_of(history: RunHistory) -> RunFigures:
     return RunFigures(
         run_id=str(about.get("run_id", history.folder.name)),
         **{name: str(about.get(name, "")) for name in ("command", "workdir", "host", "description", "slurm_job")},
-        end=history.life.value,
+        end=history.life.name.lower(),
         drain=history.drain,
         started_at=history.started_at,
         until=history.until,

@@ -17,7 +17,6 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from snakemake_executor_plugin_daskmpi.record.liveness import Life
 from snakemake_executor_plugin_daskmpi.report import plots, wording
 from snakemake_executor_plugin_daskmpi.report.idle import Idle
 from snakemake_executor_plugin_daskmpi.report.lanes import MOST_CHARACTERS, lanes_of
@@ -73,7 +72,6 @@ def render_page(histories: Sequence[RunHistory], figures: Sequence[RunFigures]) 
         version=importlib.metadata.version(_PACKAGE),
         idle_colours={reason.value: colour for reason, colour in plots.IDLE_COLOURS.items()},
         Idle=Idle,
-        Life=Life,
         most_rows=MOST_ROWS,
     )
 

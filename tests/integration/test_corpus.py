@@ -152,7 +152,7 @@ def test_a_workflow_ends_as_under_the_local_executor(
         reasons = set(re.findall(r"is spawned: (.*)", shown))
         corpus.note(case, reasons)
         stated = corpus.lines(case, sorted(reasons))
-        assert set(stated) <= set(corpus.in_readme().splitlines()), "python tests/corpus.py puts it into the README"
+        assert set(stated) <= set(corpus.in_docs().splitlines()), "python tests/corpus.py puts it into docs/warm.md"
     finally:
         reference.close()
 
@@ -164,7 +164,7 @@ def test_what_snakemake_refuses_keeps_its_message(workflow: Workflow, option: st
     run = workflow.start(*arguments)
     run.ends_with(1)
     assert reason in run.text
-    assert reason in corpus.in_readme()
+    assert reason in corpus.in_docs()
 
 
 def test_every_case_has_a_section():

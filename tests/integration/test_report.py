@@ -41,7 +41,7 @@ def test_a_run_is_told_with_its_retries_its_chain_and_where_its_cores_were(workf
     workflow.start("--daskmpi-workers", "1", "--daskmpi-cores", "4").ends_with(0)
     told = report(workflow)
     key = told["key"]
-    assert told["end"] == "has ended"
+    assert told["end"] == "ended"
     assert (key["n_jobs"], key["n_done"], key["n_failed"], key["n_retries"]) == (5, 5, 0, 1)
     assert [link["rule"] for link in told["chain"]] == ["part", "last"]
     assert told["chain"][1]["n_attempts"] == 2
