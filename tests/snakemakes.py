@@ -7,11 +7,11 @@ Called by: integration.test_snakemake_versions.
 from __future__ import annotations
 
 import importlib.metadata
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
+
+import packages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +28,4 @@ def oldest() -> str:
 
 def install(version: str, folder: Path) -> str:
     """Install a Snakemake into a folder, with what the newest one needs, which is there; return what went wrong."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-    done = subprocess.run([*command, f"snakemake=={version}"], capture_output=True, text=True, check=False, timeout=200)
-    return "" if done.returncode == 0 else done.stderr
+    return packages.install(folder, f"snakemake=={version}")

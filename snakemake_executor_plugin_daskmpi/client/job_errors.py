@@ -15,6 +15,9 @@ from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, Outc
 #: Arbitrary; what a job takes varies from run to run.
 _HEAD_ROOM_PERCENT = 110
 
+#: What lines of a log begin with in a message.
+_OF_LOG = "    | "
+
 
 def job_text(job: Any) -> str:
     """Return a job as messages call it: rule, job id, wildcards."""
@@ -32,9 +35,22 @@ def text(outcome: JobOutcome, job: Any, spec: JobSpec) -> str:
         return printable(f"{_capitalized(spec.name)} was refused: {outcome.reason}")
     happened += f": {outcome.reason}." if outcome.reason else f" with {exit_text(outcome.exit_code, outcome.signal)}."
     log = os.path.relpath(outcome.log or spec.log)
-    indented = "\n".join(f"    | {line}" for line in outcome.log_tail.splitlines())
+    indented = "\n".join(f"{_OF_LOG}{line}" for line in outcome.log_tail.splitlines())
     seen = f"the end of {log}:\n{indented}" if outcome.log_tail else f"it wrote nothing to {log}."
     return three_part_message(happened, seen=seen, next_step=_next_step(outcome, job))
+
+
+def line_of(text: str) -> str:
+    r"""Return the shortest that says why a job failed: what happened, and the last line of its log.
+
+    >>> line_of("Rule a (jobid 1) failed with exit code 7.\n  Seen: the end of a.log:\n    | one\n    | two\n  Next: …")
+    'Rule a (jobid 1) failed with exit code 7. Its log ends with: two'
+    >>> line_of("daskmpi: rule a (jobid 1) did not start: this run ends before.")
+    'daskmpi: rule a (jobid 1) did not start: this run ends before.'
+    """
+    happened, *more = text.splitlines()
+    log = [line.removeprefix(_OF_LOG) for line in more if line.startswith(_OF_LOG)]
+    return f"{happened} Its log ends with: {log[-1]}" if log else happened
 
 
 def _verb(outcome: JobOutcome) -> str:

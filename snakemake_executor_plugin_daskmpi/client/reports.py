@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from snakemake_executor_plugin_daskmpi.client import exit_code, job_errors
+from snakemake_executor_plugin_daskmpi.client import exit_code, job_errors, logger_plugins
 from snakemake_executor_plugin_daskmpi.errors import three_part_message
 from snakemake_executor_plugin_daskmpi.messages import OutcomeKind
 from snakemake_executor_plugin_daskmpi.rank import rank_log
@@ -132,10 +132,7 @@ class Reports:
         log = Path(outcome.log or job.spec.log)
         logs = [os.path.relpath(log)] if log.exists() else []
         text = job_errors.text(outcome, info.job, job.spec)
-        if info.job.is_group():
-            self.executor.logger.error(text)  # Snakemake does not print the message of a group
-        self._failed.add(info.job)
-        self.executor.report_job_error(info, msg=text, aux_logs=logs)
+        self._report_error(info, text, logs)
 
     def tell_of_done(self) -> None:
         """Tell Snakemake of the jobs that are done."""
@@ -181,8 +178,19 @@ class Reports:
 
     def _fail(self, job: Job, why: str) -> None:
         """Report a job as failed that has not failed, which is all that Snakemake's interface allows."""
-        self._failed.add(job.info.job)
-        self.executor.report_job_error(job.info, msg=f"daskmpi: {job.spec.name} {why}.", aux_logs=[])
+        self._report_error(job.info, f"daskmpi: {job.spec.name} {why}.", [])
+
+    def _report_error(self, info: SubmittedJobInfo, text: str, logs: list[str]) -> None:
+        job, executor = info.job, self.executor
+        logger_plugins.tell(
+            executor.logger,
+            executor.workflow.logger_manager.get_log_handlers(),
+            text,
+            rule=None if job.is_group() else job.rule.name,
+            is_final=job.attempt > job.restart_times,
+        )
+        self._failed.add(job)
+        executor.report_job_error(info, msg=text, aux_logs=logs)
 
     def end_local_jobs(self) -> bool:
         """End the jobs of local rules, and say whether there were any."""
