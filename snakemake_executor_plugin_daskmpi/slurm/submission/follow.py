@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.rank import graces
-from snakemake_executor_plugin_daskmpi.slurm.controller import answer_of, say
+from snakemake_executor_plugin_daskmpi.slurm.controller import answer_of
 from snakemake_executor_plugin_daskmpi.slurm.submission import next_job, queue, reasons, record, sbatch
 from snakemake_executor_plugin_daskmpi.slurm.submission.output import Output
 from snakemake_executor_plugin_daskmpi.slurm.submission.signals import EXIT_CODES, WISHES, Left, Terminated, listen
+from snakemake_executor_plugin_daskmpi.slurm.submission.status_line import LINE, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,9 +78,6 @@ def attach(workdir: Path) -> int:
         )
     listen()
     return follow(submission, tail=True)
-
-
-# -- following ----------------------------------------------------------------------------------------
 
 
 def follow(submission: Record, *, detach: bool = False, tail: bool = False) -> int:
@@ -144,6 +142,7 @@ class Follower:
                 if code == os.EX_TEMPFAIL and self._goes_on():
                     continue
                 return self._ended(code)
+            LINE.draw(Path(self.submission.folder))
             self.sleep(_TICK_S)
 
     def _goes_on(self) -> bool:
@@ -160,6 +159,7 @@ class Follower:
 
     def obey(self, wish: BaseException) -> int:
         """Do what a signal asks for; return the exit code."""
+        LINE.clear()
         try:
             leaves = isinstance(wish, Left) or (isinstance(wish, KeyboardInterrupt) and not self._wants_to_cancel())
         except (KeyboardInterrupt, Terminated):
@@ -218,6 +218,7 @@ class Follower:
 
     def _ended(self, code: int | None) -> int:
         """Show the rest of the output, and say what Slurm knows of the end unless all is well."""
+        LINE.clear()
         job_id = self.submission.job_id
         end = self._end() if code != 0 else None
         # The batch script writes its exit code at its very end, and a shared file system may show it later.

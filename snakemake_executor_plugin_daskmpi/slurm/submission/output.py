@@ -11,6 +11,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.slurm.submission.status_line import LINE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -57,6 +59,8 @@ class Output:
     def _write(self, chunk: bytes) -> None:
         if self.is_unread:
             return
+        LINE.clear()
+        LINE.is_at_begin = chunk.endswith(b"\n")
         try:
             sys.stderr.buffer.write(chunk)
             sys.stderr.flush()
