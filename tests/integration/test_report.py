@@ -77,7 +77,7 @@ def test_a_worker_that_died_and_what_it_ran_are_told(workflow):
     run = workflow.start("--daskmpi-workers", "2", "--daskmpi-cores", "1", "--retries", "1")
     workflow.wait_for("tried", run=run)
     told = report(workflow)
-    assert told["end"] == "goes on"
+    assert told["end"] == "goes_on"
     # Of the two workers, that with the job.
     (running,) = [worker for worker in told["workers"] if worker["n_attempts"]]
     workflow.rank(int(running["name"].split()[1])).send_signal(signal.SIGKILL)
