@@ -20,8 +20,6 @@ from __future__ import annotations
 from logging.handlers import QueueHandler
 from typing import TYPE_CHECKING
 
-from snakemake_interface_logger_plugins.common import LogEvent
-
 from snakemake_executor_plugin_daskmpi.client import job_errors
 
 if TYPE_CHECKING:
@@ -59,6 +57,9 @@ def tell(
             handler.addFilter(_is_no_repetition)
     if not plugins and rule is not None:
         return
+    # Not at the top: ranks, and runs of other executors, start faster without.
+    from snakemake_interface_logger_plugins.common import LogEvent
+
     extra: dict[str, object] = {_REPEATS: rule is not None}
     if is_final:
         extra |= {"event": LogEvent.ERROR, "exception": text.splitlines()[0], "traceback": text, "rule": rule}
@@ -71,7 +72,9 @@ def _is_no_repetition(record: logging.LogRecord) -> bool:
 
 def _add_line(record: logging.LogRecord) -> bool:
     """Let the message of a job's error say what has happened; all records pass."""
+    from snakemake_interface_logger_plugins.common import LogEvent
+
     text = getattr(record, "rule_msg", None)
-    if getattr(record, "event", None) == LogEvent.JOB_ERROR and text:
+    if text and getattr(record, "event", None) == LogEvent.JOB_ERROR:
         record.msg = f"{record.msg}: {job_errors.line_of(text)}"
     return True
