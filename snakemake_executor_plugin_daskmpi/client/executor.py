@@ -89,9 +89,9 @@ class Executor(SpawningExecutor):
             self._rounds = known_internals.rounds_of(self.workflow, self.logger, self._listen_to_signals)
             self._scheduler = known_internals.scheduler_of(self.workflow, self.logger)
             self._chains = known_internals.chains_of(self.dag, self.logger)
-            self._job_specs = Specs(self._run_id, self._run_dir, self.command_of, self._note_spawned)
+            self._job_specs = Specs(self._run_id, self._run_dir, self.command_of, self.logger.debug)
             self._pool = self._pool_of(world)
-            offers = self._pool.open(self._run_context(), self._patience_s)
+            offers = self._pool.open(self._run_context(), float(self._settings.startup_timeout))
             if (deadline := deadline_of(self._settings)) is not None:
                 minutes = deadline.ends_jobs_in_s / 60
                 self.logger.info(f"daskmpi: {deadline.end_text()}; jobs have {minutes:.1f} minutes.")
@@ -112,16 +112,12 @@ class Executor(SpawningExecutor):
 
         return launch(self._settings, self.dag, self._before_exec)
 
-    @property
-    def _patience_s(self) -> float:
-        return float(self._settings.startup_timeout)
-
     def _pool_of(self, world: World) -> Pool:
         self._state = RunState(
             JobQueue(max_cores=self.workflow.resource_settings.cores, bind=self._settings.bind == "cores"),
             is_world=bootstrap.current_world() is not None,
             is_slurm_step=bootstrap.is_in_slurm_step(),
-            patience_s=self._patience_s,
+            patience_s=float(self._settings.startup_timeout),
         )
         self._recorder = recorder = Recorder(self._run_dir)
         recorder.begin(self._run_id, world.description, self.workflow.resource_settings.cores)
@@ -183,8 +179,7 @@ class Executor(SpawningExecutor):
     def _listen_to_signals(self) -> None:
         """Handle signals, again before each round.
 
-        Snakemake sets a handler of SIGTERM after this was made, which waits for a lock for ever if it interrupts who
-        has that.
+        Snakemake's own of SIGTERM, set after this was made, waits for ever for a lock whose holder it interrupts.
         """
         on_node = {"SLURM_JOB_ID", "SLURMD_NODENAME"} <= os.environ.keys()
         by_slurm, in_world = bootstrap.is_in_slurm_step() or on_node, bootstrap.current_world() is not None
@@ -252,8 +247,13 @@ class Executor(SpawningExecutor):
         self._notes.foreign(asked, steered=self._pool is not None and self._pool.names_components)
         return JobResources.of(asked)
 
-    def _note_spawned(self, name: str, obstacle: str) -> None:
-        self.logger.debug(f"daskmpi: {name} is spawned: {obstacle}")
+    def handle_job_success(self, job: JobExecutorInterface) -> None:
+        """Take note that Snakemake, too, takes a job for done."""
+        self._reports.confirm(job)
+
+    def handle_job_error(self, job: JobExecutorInterface) -> None:
+        """Take note that Snakemake takes a job for failed: its outputs are missing, for instance."""
+        self._reports.reject(job)
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -288,8 +288,8 @@ class Executor(SpawningExecutor):
         gc.unfreeze()
         if self._recorder is not None:
             if self._scheduler.is_there:
-                done, failed = self._scheduler.n_finished, len(self._scheduler.failed)
-                self._recorder.end(done=done, total=len(self.dag), failed=failed)
+                its, cut_off = self._scheduler, self._leaving.has_begun
+                self._recorder.end(its.n_finished, len(self.dag), len(its.failed), is_interrupted=cut_off)
             self._recorder.close()
         world, self._world = self._world, None
         if world is not None:

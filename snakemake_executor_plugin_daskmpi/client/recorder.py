@@ -15,6 +15,7 @@ import shlex
 import socket
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,8 @@ class Recorder:
 
     def __init__(self, run_dir: Path, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._lines: list[str] = []
+        #: Snakemake's thread adds to them, too.
+        self._lines: deque[str] = deque()
         self._reasons: Sequence[Reason] = ()
         self._n_jobs = 0
         self._why_draining = ""
@@ -112,9 +114,9 @@ class Recorder:
             self._why_draining = why
             self._note(Kind.DRAIN, why=why)
 
-    def end(self, *, done: int, total: int, failed: int) -> None:
-        """Note that the run ends in order."""
-        self._note(Kind.END, done=done, total=total, failed=failed)
+    def end(self, done: int, total: int, failed: int, *, is_interrupted: bool = False) -> None:
+        """Note that the run ends in order; whether somebody, or Snakemake, has broken it off."""
+        self._note(Kind.END, done=done, total=total, failed=failed, is_interrupted=is_interrupted)
 
     # -- workers -------------------------------------------------------------------------------
 
@@ -183,6 +185,10 @@ class Recorder:
         kind = "spawned-instead" if outcome.obstacle else outcome.kind.value
         self._note(Kind.ENDED, job=job.key, outcome=kind, **known)
 
+    def rejected(self, key: str) -> None:
+        """Note that Snakemake takes a job for failed whose body ended well."""
+        self._note(Kind.REJECTED, job=key)
+
     def set_aside(self, jobs: Iterable[Job], why: str) -> None:
         """Note that jobs do not start in this run, those not noted yet; without a reason, for lack of time."""
         keys = [job.key for job in jobs if job.key not in self._set_aside]
@@ -203,7 +209,7 @@ class Recorder:
 
     def flush(self) -> None:
         """Write what was noted since the last time."""
-        lines, self._lines = self._lines, []
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
         if lines and self._descriptor is not None:
             # What a full disk has cut off must not swallow the line that follows.
             text = ("\n" * self._is_cut_off + "\n".join(lines) + "\n").encode()

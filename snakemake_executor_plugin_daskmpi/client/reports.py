@@ -1,6 +1,6 @@
 """What Snakemake and the user are told: of jobs that start and end, and of a run that ends before its workflow does.
 
-Runs on: rank 1, in the link's thread; :meth:`Reports.mark_what_is_left` and :meth:`Reports.close` in Snakemake's.
+Runs on: rank 1, in the link's thread; what is called for by the executor in Snakemake's.
 """
 
 from __future__ import annotations
@@ -75,11 +75,13 @@ class Reports:
     run_dir: str
     marks: bool
     #: Jobs that are done, and Snakemake is to be told of: see :meth:`tell_of_done`.
-    done: list[SubmittedJobInfo] = field(default_factory=list)
+    done: list[tuple[SubmittedJobInfo, str]] = field(default_factory=list)
     #: Whether the run was broken off by an error.
     is_broken: bool = False
     _is_over: bool = False
     _marks_failed: bool = False
+    #: Jobs that Snakemake was told to be done, and has not looked at yet, with their keys.
+    _told: dict[Any, str] = field(default_factory=dict)
     #: Jobs that failed, and those that were ended in time.
     _failed: set[Any] = field(default_factory=set)
     _ended: set[Any] = field(default_factory=set)
@@ -123,7 +125,7 @@ class Reports:
             self.executor.spawn_after_all(info, outcome.obstacle)
             return
         if outcome.kind is OutcomeKind.OK:
-            self.done.append(info)
+            self.done.append((info, job.key))
             return
         if outcome.kind is OutcomeKind.LOST and outcome.worker and not outcome.log_tail:
             path = rank_log.rank_log_path(self.run_dir, outcome.worker)
@@ -137,9 +139,19 @@ class Reports:
     def tell_of_done(self) -> None:
         """Tell Snakemake of the jobs that are done."""
         done, self.done = self.done, []
-        for info in done:
+        for info, key in done:
+            self._told[info.job] = key
             self.executor.report_job_success(info)
         self.rounds.hold_one_for(len(done))
+
+    def confirm(self, job: Any) -> None:
+        """Take note that Snakemake takes a job for done, too."""
+        self._told.pop(job, None)
+
+    def reject(self, job: Any) -> None:
+        """Take note that Snakemake takes a job for failed; nothing new unless its body had ended well."""
+        if (key := self._told.pop(job, None)) is not None:
+            self.recorder.rejected(key)
 
     def take_back(self, job: Job, outcome: JobOutcome) -> None:
         """Let Snakemake clean up after a job that was ended in time, which is no failure of its own."""

@@ -33,17 +33,17 @@ class Specs:
         Of the run; keys are unique within it, and jobs' logs lie below its directory.
     command_of
         Returns the command line of a spawned job.
-    on_spawned
-        Told each job that does not go warm, as messages call it, and why.
+    say
+        Given a line for each job that does not go warm.
     """
 
     def __init__(
-        self, run_id: str, run_dir: Path, command_of: Callable[[Any], str], on_spawned: Callable[[str, str], None]
+        self, run_id: str, run_dir: Path, command_of: Callable[[Any], str], say: Callable[[str], None]
     ) -> None:
         self._run_id = run_id
         self._run_dir = run_dir
         self._command_of = command_of
-        self._on_spawned = on_spawned
+        self._say = say
         self._numbers = itertools.count(1)
         #: What jobs inherit from this process from now on.
         self.inherited = Inherited()
@@ -55,7 +55,7 @@ class Specs:
                 return self._warm_group(job) if job.is_group() else self._warm(job)
             except Exception as error:  # noqa: BLE001 - whatever a user's object raises: it is spawned then
                 obstacle = f"it cannot be packed: {type(error).__name__}: {error}"
-        self._on_spawned(job_errors.job_text(job), obstacle)
+        self._say(f"daskmpi: {job_errors.job_text(job)} is spawned: {obstacle}")
         return self._spec(job, command=self._command_of(job))
 
     def _warm(self, job: Any, *, is_member: bool = False, known: bool = True) -> JobSpec:

@@ -29,10 +29,12 @@ reader does not know it skips: new fields and new kinds of events may be added. 
 ``ended``               ``job``, ``outcome``, ``worker``, ``started_at``, ``ended_at``, ``exit_code``, ``signal``,
                         ``reason``, ``peak_rss_mb``, ``peak_pss_mb``, ``cpu_s``, ``log`` (if it is not in the place
                         that :mod:`job_log` names); what is not known is left out
+``rejected``            Snakemake takes a ``job`` for failed whose body ended well: its output is missing, for instance
 ``waiting``             why jobs wait, whenever that changes: ``reasons``, see :class:`Reason`
 ``set-aside``           ``jobs`` that do not start in this run, and ``why``
 ``drain``               nothing starts any more: ``why``
-``end``                 the last line: ``done`` and ``total`` jobs, ``failed``; missing if the run broke off
+``end``                 the last line: ``done`` and ``total`` jobs, ``failed``; ``is_interrupted`` by Ctrl-C, by a signal
+                        or by an error of Snakemake's; missing if the run broke off
 ======================  ==========================================================================================
 """
 
@@ -61,6 +63,7 @@ class Kind(StrEnum):
     LOCAL = "local"
     STARTED = "started"
     ENDED = "ended"
+    REJECTED = "rejected"
     WAITING = "waiting"
     SET_ASIDE = "set-aside"
     DRAIN = "drain"

@@ -244,6 +244,11 @@ class RunView:
         job = self.jobs[key]
         job.state, job.worker, job.cores, job.gpus, job.after, job.started_at = State.WAITING, "", (), (), "", None
 
+    def _on_rejected(self, event: dict[str, Any]) -> None:
+        job = self.jobs[event["job"]]
+        job.state, job.outcome = State.FAILED, "rejected"
+        job.ended = job.ended | {"reason": "its body ended well, but Snakemake found its output missing or wrong"}
+
     def _on_waiting(self, event: dict[str, Any]) -> None:
         self.reasons = [Reason.read(one) for one in event["reasons"]]
 
@@ -268,6 +273,7 @@ class RunView:
         Kind.LOCAL: _on_local,
         Kind.STARTED: _on_started,
         Kind.ENDED: _on_ended,
+        Kind.REJECTED: _on_rejected,
         Kind.WAITING: _on_waiting,
         Kind.SET_ASIDE: _on_set_aside,
         Kind.DRAIN: _on_drain,

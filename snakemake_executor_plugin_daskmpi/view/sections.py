@@ -34,7 +34,8 @@ _COLUMNS |= {"left": "left"}
 def head(view: RunView, life: Life, now: float) -> RenderableType:
     """Return which run it is, and what became of it."""
     about = view.about
-    lines = [_assembled(("Run ", ""), (view.folder.name, "bold"), (f" {life.value}", _STYLES[life]))]
+    how = f" {life.value}{', cut off by Ctrl-C, a signal or an error' * bool(view.end.get('is_interrupted'))}"
+    lines = [_assembled(("Run ", ""), (view.folder.name, "bold"), (how, _STYLES[life]))]
     if not about:
         return Text("\n").join([*lines, Text("Nothing is noted of it yet.")])
     slurm_job = f", Slurm job {about['slurm_job']}" if about.get("slurm_job") else ""

@@ -326,3 +326,9 @@ def view_of(workflow: Workflow) -> RunView:
     view = RunView(runs_of(workflow.folder)[0])
     view.update()
     return view
+
+
+def test_a_job_without_its_output_has_failed_to_all(workflow: Workflow, explain):
+    workflow.write("Snakefile", "rule forgets:\n    output: 'o'\n    shell: 'true'\n")
+    workflow.start("--daskmpi-cores", "1").ends_with(1)
+    explain("forgets", "rule forgets (jobid 0): failed", "Snakemake found its output missing or wrong")

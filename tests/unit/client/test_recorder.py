@@ -62,7 +62,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path):
     recorder.started(one, "rank 2", Grant(cores=(3,), mem_mb=500, disk_mb=0, gpus=("1",)))
     outcome = JobOutcome("run-1", OutcomeKind.FAILED, worker="rank 2", exit_code=3, started_at=5.0, ended_at=7.5)
     recorder.ended(one, outcome)
-    recorder.end(done=0, total=1, failed=1)
+    recorder.end(0, 1, 1)
     recorder.close()
     view = view_of(tmp_path)
     (seen,) = view.jobs.values()
@@ -119,7 +119,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, resource.RLIM_INFINITY))
 recorder.drain("this line is longer than there is room for")
 recorder.flush()
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-recorder.end(done=1, total=1, failed=0)
+recorder.end(1, 1, 0)
 recorder.close()
 """
 

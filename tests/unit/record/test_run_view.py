@@ -188,3 +188,11 @@ def test_the_end_is_known_by_the_last_line(record: Record):
 
 def _reason(cause: str, asks: dict[str, int], **more: object) -> dict[str, object]:
     return {"cause": cause, "asks": asks, "priority": 0, "n_jobs": 1, "text": "it rains", "example": "a", **more}
+
+
+def test_a_job_that_snakemake_takes_for_failed_has_failed_though_its_body_ended_well(record):
+    record.ran("a")
+    record.note("rejected", job="a")
+    (job,) = record.view().current
+    assert (job.state, job.outcome) == (State.FAILED, "rejected")
+    assert "output" in job.ended["reason"]
