@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -70,3 +72,11 @@ def slurm(slurm_of_the_session: SlurmCluster, workflow: Workflow) -> Iterator[Sl
         wait_until(lambda: not slurm_of_the_session.squeue(), on_timeout=slurm_of_the_session.squeue, timeout_s=30)
     finally:
         slurm_of_the_session.clear()
+
+
+@pytest.fixture
+def stranger() -> list[str]:
+    """Return the start of a command that runs it as another user."""
+    if os.geteuid() or shutil.which("setpriv") is None:
+        skip_or_fail("other-user", "only root can become another user; running the tests as root lifts this")
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]

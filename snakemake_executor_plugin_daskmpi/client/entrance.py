@@ -41,7 +41,11 @@ def enter(settings: Settings) -> None:
         # Not at the top: ranks, and runs of other executors, start faster without.
         from snakemake_executor_plugin_daskmpi.launch import launchers
         from snakemake_executor_plugin_daskmpi.slurm.submission import record
-        from snakemake_executor_plugin_daskmpi.world import prefork
+        from snakemake_executor_plugin_daskmpi.world import dashboard, prefork
+
+        # Ranks in another environment look there.
+        if launchers.is_local(settings) or not (settings.container or settings.conda_env):
+            dashboard.check(settings)
 
         # 4. Outside a world: fork the processes of a local one before they could inherit anything of the user's.
         if launchers.is_local(settings):

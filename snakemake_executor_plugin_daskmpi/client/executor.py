@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_executor_plugin_daskmpi import command_line, inherited
-from snakemake_executor_plugin_daskmpi.client import known_internals, local_jobs, requeue
+from snakemake_executor_plugin_daskmpi.client import introduction, known_internals, local_jobs, requeue
 from snakemake_executor_plugin_daskmpi.client.job import Job
 from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
 from snakemake_executor_plugin_daskmpi.client.notices import Notes
@@ -38,11 +38,9 @@ from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility, incomplete
 from snakemake_executor_plugin_daskmpi.snakemake_internals.group_needs import least_of
 from snakemake_executor_plugin_daskmpi.warm import body
-from snakemake_executor_plugin_daskmpi.world import bootstrap, workers
+from snakemake_executor_plugin_daskmpi.world import bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
     from snakemake_executor_plugin_daskmpi.client.run_state import Drains
@@ -104,7 +102,8 @@ class Executor(SpawningExecutor):
         # The DAG stays until the end: each look of the garbage collector at that of 100,000 jobs takes a second.
         gc.freeze()
         self._offers = list(dict.fromkeys(offers.values()))
-        self._introduce(world, offers)
+        introduction.tell_where_jobs_run(self.logger, world, offers, self.workflow.resource_settings.cores)
+        introduction.tell_where_to_look(self.logger, self._settings, world, self._run_dir)
 
     def _launched(self) -> World:
         # Not at the top: ranks, and runs of other executors, start faster without.
@@ -132,19 +131,6 @@ class Executor(SpawningExecutor):
             marks=incomplete.can_wait(self.workflow),
         )
         return Pool(world, self._state, self._reports, recorder)
-
-    def _introduce(self, world: World, offers: Mapping[str, WorkerResources]) -> None:
-        """Tell the user where jobs will run."""
-        self.logger.info(f"daskmpi: {world.description}; {workers.offers_text(offers)}.")
-        if self._settings.insecure:
-            self.logger.warning(
-                "daskmpi: --daskmpi-insecure: whoever reaches a port of the ranks can run programs as you."
-            )
-        max_cores = self.workflow.resource_settings.cores
-        if max_cores is not None and max_cores < sum(len(offer.cores) for offer in offers.values()):
-            self.logger.info(f"daskmpi: jobs take at most {max_cores} cores at a time (--cores).")
-        self.logger.info(f"daskmpi: logs of ranks and jobs: {os.path.relpath(self._run_dir)}")
-        self.logger.info("daskmpi: snakemake-daskmpi watch, in another terminal here, shows what runs where.")
 
     def _run_context(self) -> RunContext:
         workflow = self.workflow

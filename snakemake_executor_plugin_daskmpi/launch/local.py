@@ -91,7 +91,7 @@ def start_local_world(settings: Settings, cores: int | None) -> LocalWorld:
     scratch = tempfile.TemporaryDirectory(prefix="daskmpi-", ignore_cleanup_errors=True)
     credentials = None if settings.insecure else security.Credentials.make()
     security.apply(credentials)
-    processes = [_start(Order(0, scratch.name), credentials)]
+    processes = [_start(Order(0, scratch.name, settings=dataclasses.asdict(settings)), credentials)]
 
     def start_worker(place: int, lives_left: int) -> Server:
         told = Order(

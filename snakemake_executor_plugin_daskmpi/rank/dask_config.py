@@ -34,7 +34,8 @@ DASK_CONFIG: dict[str, Any] = {
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.tick.limit": "60s",
-    # No pages are served (yet), so nothing of them is imported.
+    # Nobody is asked there who they are: no pages are served, and nothing of them is imported. world.dashboard has a
+    # server of its own.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
     # Nobody reads them.

@@ -141,6 +141,14 @@ class Settings(SlurmSettings):
             "can then run programs as you. For machines that nobody else uses.",
         },
     )
+    dashboard: bool = field(
+        default=False,
+        metadata={
+            "help": "Serve Dask's dashboard and its metrics for Prometheus on the loopback interface of rank 0's host, "
+            "at an address that only you can read. Its views of tasks stay empty, since jobs are none of Dask's. "
+            "Needs the extra 'dashboard'.",
+        },
+    )
     mpiexec: Optional[str] = field(
         default=None,
         metadata={

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from snakemake_executor_plugin_daskmpi.errors import WorldError
 from snakemake_executor_plugin_daskmpi.rank import dask_config, job_environment, processes, rank_log, roles, security
 from snakemake_executor_plugin_daskmpi.worker import forkserver, limits, rpc, runner
-from snakemake_executor_plugin_daskmpi.world import keeper, meeting
+from snakemake_executor_plugin_daskmpi.world import dashboard, keeper, meeting
 from snakemake_executor_plugin_daskmpi.world.kept_comm import KeeperGoneError, KeptComm
 from snakemake_executor_plugin_daskmpi.world.link import Link
 
@@ -113,7 +113,8 @@ def enter_world(settings: Settings) -> None:
 
 
 def _check_seat(settings: Settings, seat: roles.Seat) -> None:
-    """Raise a WorldError for what is wrong whatever MPI says."""
+    """Raise a WorldError or SettingsError for what is wrong whatever MPI says."""
+    dashboard.check(settings)
     if seat.size < roles.MIN_RANKS:
         example = "srun -n 3 …" if seat.said_by == "srun" else "mpiexec -n 3 …"
         raise WorldError(
@@ -193,7 +194,7 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
         hosts = comm.allgather(socket.gethostname())
         if forked is None:
             credentials = comm.bcast(None if settings.insecure else security.Credentials.make())
-            _initialize(comm, hosts, credentials)
+            _initialize(comm, hosts, credentials, dashboard.preloads(settings))
             code = 0
         else:
             offer = limits.offer_of(settings, os.environ, limits.share_of(seat.rank, hosts))
@@ -220,7 +221,7 @@ def _work(comm: KeptComm, hosts: list[str], worker: runner.Runner, scratch: str)
     _end_with_keeper(lambda: _end_rank(scratch, worker))
     options = dask_config.worker_options(worker.name, worker.offer, scratch)
     try:
-        _initialize(comm, hosts, comm.bcast(None), worker_class=_WORKER_CLASS, worker_options=options)
+        _initialize(comm, hosts, comm.bcast(None), [], worker_class=_WORKER_CLASS, worker_options=options)
     except WorkerRemovedError as error:
         _log.error("%s ends, and the world goes on: %s", worker.name, error)
         return 1
@@ -229,12 +230,15 @@ def _work(comm: KeptComm, hosts: list[str], worker: runner.Runner, scratch: str)
     return 0
 
 
-def _initialize(comm: KeptComm, hosts: list[str], credentials: security.Credentials | None, **options: Any) -> None:
+def _initialize(
+    comm: KeptComm, hosts: list[str], credentials: security.Credentials | None, preloads: list[str], **options: Any
+) -> None:
     import dask
     import dask_mpi
 
     security.apply(credentials)
-    dask.config.set({"distributed.scheduler.preload": ["snakemake_executor_plugin_daskmpi.world.scheduler_end"]})
+    preloads = ["snakemake_executor_plugin_daskmpi.world.scheduler_end", *preloads]
+    dask.config.set({"distributed.scheduler.preload": preloads})
     dask_mpi.initialize(
         exit=False,
         comm=comm,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from snakemake_executor_plugin_daskmpi.rank import dask_config, graces, processes, rank_log, roles, security
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.worker import forkserver, limits, rpc, runner
+from snakemake_executor_plugin_daskmpi.world import dashboard
 from snakemake_executor_plugin_daskmpi.world.serve_order import LOOPBACK, Order, credentials_from_stdin
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def main(order: Order) -> None:
     credentials = credentials_from_stdin()
     security.apply(credentials)
     protocol = security.protocol_of(credentials)
-    asyncio.run(_scheduler(protocol) if forked is None else _worker(name, order, *forked))
+    settings = Settings(**order.settings)
+    asyncio.run(_scheduler(protocol, dashboard.preloads(settings)) if forked is None else _worker(name, order, *forked))
 
 
 def _fork() -> tuple[int, Connection]:
@@ -53,12 +55,15 @@ def _fork() -> tuple[int, Connection]:
     return forkserver.fork()
 
 
-async def _scheduler(protocol: str) -> None:
+async def _scheduler(protocol: str, preloads: list[str]) -> None:
     from distributed import Scheduler
 
     async def serve() -> None:
+        # Without routes: it answers nothing. The dashboard, if any, has a server of its own.
         http = f"{LOOPBACK}:0"
-        async with Scheduler(host=LOOPBACK, protocol=protocol, dashboard=False, dashboard_address=http) as scheduler:
+        async with Scheduler(
+            host=LOOPBACK, protocol=protocol, dashboard=False, dashboard_address=http, preload=preloads
+        ) as scheduler:
             print(scheduler.address, flush=True)
             await scheduler.finished()
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import socket
 import struct
 import subprocess
@@ -18,7 +17,7 @@ import psutil
 import pytest
 
 from mpis import MPIS
-from required import at_night, skip_or_fail
+from required import at_night
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,14 +65,6 @@ class Segment(NamedTuple):
 
     ports: tuple[int, int]
     payload: bytes
-
-
-@pytest.fixture
-def stranger() -> list[str]:
-    """Return the start of a command that runs it as another user."""
-    if os.geteuid() or shutil.which("setpriv") is None:
-        skip_or_fail("other-user", "only root can become another user; running the tests as root lifts this")
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
 
 
 @contextlib.contextmanager

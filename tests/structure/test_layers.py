@@ -52,6 +52,7 @@ IMPORTERS = {
         "worker.rpc",
         "doctor.probe",
         "world.bootstrap",
+        "world.dashboard",
         "world.scheduler_end",
         "rank.security",
     }
