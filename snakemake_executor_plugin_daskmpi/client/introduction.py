@@ -11,6 +11,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.errors import WorldError
 from snakemake_executor_plugin_daskmpi.world import dashboard, workers
 
 if TYPE_CHECKING:
@@ -58,10 +59,8 @@ def _show_dashboard(logger: LoggerExecutorInterface, world: World, run_dir: Path
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(f"{address.url}\n{address.metrics_url}\n")
     except Exception as error:  # noqa: BLE001 - whatever Dask raises: the jobs need no dashboard
-        logger.warning(
-            f"daskmpi: there is no dashboard: {type(error).__name__}: {error}; "
-            f"{os.path.relpath(run_dir / 'rank-0.log')} says why."
-        )
+        why = error if isinstance(error, WorldError) else repr(error)
+        logger.warning(f"daskmpi: the run goes on without a dashboard: {why}")
         return
     logger.info(
         f"daskmpi: Dask's dashboard: http://127.0.0.1:{address.port}/…; the whole address is yours alone: "

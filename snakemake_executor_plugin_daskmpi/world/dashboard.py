@@ -19,7 +19,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from snakemake_executor_plugin_daskmpi.errors import SettingsError
+from snakemake_executor_plugin_daskmpi.errors import SettingsError, WorldError
 from snakemake_executor_plugin_daskmpi.world.serve_order import LOOPBACK
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _ROUTES = (
 )
 #: Name of the scheduler's handler that rank 1 calls.
 _HANDLER = "daskmpi_dashboard"
+#: Key of its answer if there is no dashboard: why not.
+_FAILURE = "failure"
 #: Seconds for the scheduler to answer; arbitrary: it has nothing else to do then.
 _ANSWERS_WITHIN_S = 30.0
 
@@ -80,16 +82,39 @@ def preloads(settings: Settings) -> list[str]:
 
 
 def address_of(link: Link) -> Address:
-    """Ask the scheduler of a world where its dashboard is. Raises what Dask raises if it has none."""
+    """Ask the scheduler of a world where its dashboard is.
+
+    Raises
+    ------
+    WorldError
+        If it could not start one. What Dask raises, if it does not answer.
+    """
 
     async def ask() -> dict[str, Any]:
         return await getattr(link.client.scheduler, _HANDLER)()  # type: ignore[no-any-return]
 
-    return Address(**link.call(ask(), timeout_s=_ANSWERS_WITHIN_S))
+    answer = link.call(ask(), timeout_s=_ANSWERS_WITHIN_S)
+    if (failure := answer.get(_FAILURE)) is not None:
+        raise WorldError(
+            "Rank 0 cannot serve Dask's dashboard.",
+            seen=failure,
+            next_step="pip install --upgrade 'snakemake-executor-plugin-daskmpi[dashboard]'; rank-0.log says more.",
+        )
+    return Address(**answer)
 
 
 def dask_setup(scheduler: Scheduler) -> None:
-    """Serve the dashboard; be called by Dask when the scheduler starts."""
+    """Be called by Dask when the scheduler starts, which goes on whatever this raises, and logs it."""
+    answer: dict[str, Any] = {}
+    scheduler.handlers[_HANDLER] = lambda: answer
+    try:
+        answer |= asdict(_serve(scheduler))
+    except Exception as error:
+        answer[_FAILURE] = f"{type(error).__name__}: {error}"
+        raise
+
+
+def _serve(scheduler: Scheduler) -> Address:
     from distributed.dashboard.scheduler import connect
     from distributed.http.routing import RoutingApplication
     from distributed.http.utils import get_handlers
@@ -116,5 +141,4 @@ def dask_setup(scheduler: Scheduler) -> None:
     # Last: what is not there yet cannot be asked.
     sockets = bind_sockets(0, LOOPBACK)
     server.add_sockets(sockets)
-    address = Address(socket.gethostname(), sockets[0].getsockname()[1], word)
-    scheduler.handlers[_HANDLER] = lambda: asdict(address)
+    return Address(socket.gethostname(), sockets[0].getsockname()[1], word)

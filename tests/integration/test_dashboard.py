@@ -119,12 +119,13 @@ def test_the_dashboard_answers_those_who_know_its_address_and_nobody_else(workfl
         # By a websocket, as a browser does.
         session = pull_session(url=f"http://127.0.0.1:{port}/{word}/workers")
         assert session.document.roots
-        session.close()
         starts = ("", "x/", "/", f"x/../{word}/", f"{word[:-1]}/", f"{word}x/", f"x/{word}/", "%2F", "%C3%A9/")
         wrong = [f"/{start}{path}" for path in ("", "sitemap.json", "status/ws", *PATHS) for start in starts]
         assert {answer_of(port, path)[0] for path in wrong} == {404}
         methods = ("POST", "HEAD", "PUT", "DELETE", "OPTIONS")
         assert {answer_of(port, "/status", method)[0] for method in methods} == {404}
+    # Who still looks at it holds no run up.
+    session.close()
 
 
 def test_metrics_are_there_for_prometheus(workflow: Workflow):
@@ -170,6 +171,19 @@ def test_a_terminal_shows_the_whole_address(workflow: Workflow):
     port, word = address_of(workflow)
     assert f"daskmpi: http://127.0.0.1:{port}/{word}/status" in shown.decode()
     assert [path for path in readable_by_all(workflow.folder) if word.encode() in path.read_bytes()] == []
+
+
+def test_a_bokeh_that_cannot_be_imported_costs_the_dashboard_and_no_job(workflow: Workflow):
+    workflow.write("Snakefile", SNAKEFILE)
+    workflow.write("go", "")
+    workflow.write("broken/bokeh/__init__.py", "raise ImportError('too old by far')\n")
+    path = os.pathsep.join([str(workflow.folder / "broken"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    run = workflow.start("--daskmpi-dashboard", launcher="local", env={"PYTHONPATH": path})
+    run.ends_with(0)
+    assert run.text.count("the run goes on without a dashboard: Rank 0 cannot serve Dask's dashboard.") == 1, run.text
+    assert "\n  Seen: ImportError: too old by far\n  Next: pip install --upgrade " in run.text
+    (log,) = workflow.folder.glob(".snakemake/daskmpi/*/rank-0.log")
+    assert "too old by far" in log.read_text()
 
 
 #: Snakemake's command line in a Python in which no package of that name can be found.
