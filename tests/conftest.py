@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from harness import Workflow, wait_until  # noqa: E402 - found since just now
 from required import NIGHT, skip_or_fail  # noqa: E402
 from slurm_cluster import SlurmCluster, missing  # noqa: E402
+from terminal import Terminal  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,18 @@ def workflow(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workflo
         workflow.assert_nothing_left()
     finally:
         workflow.close()
+
+
+@pytest.fixture
+def terminal(workflow: Workflow) -> Iterator[Terminal]:
+    """A terminal in the workflow's folder."""
+    if shutil.which("tmux") is None:
+        skip_or_fail("tmux", "tmux is not installed; apt-get install tmux lifts this")
+    terminal = Terminal(workflow)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_executor_plugin_daskmpi import command_line, inherited
 from snakemake_executor_plugin_daskmpi.client import introduction, known_internals, local_jobs, requeue
 from snakemake_executor_plugin_daskmpi.client.job import Job
+from snakemake_executor_plugin_daskmpi.client.job_comment import JobComment
 from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
 from snakemake_executor_plugin_daskmpi.client.notices import Notes
 from snakemake_executor_plugin_daskmpi.client.pool import Pool
@@ -66,6 +67,7 @@ class Executor(SpawningExecutor):
         self._pool: Pool | None = None
         self._world: World | None = None
         self._recorder: Recorder | None = None
+        self._comment: JobComment | None = None
         if len(self.dag):
             self._open()
 
@@ -104,6 +106,7 @@ class Executor(SpawningExecutor):
         self._offers = list(dict.fromkeys(offers.values()))
         introduction.tell_where_jobs_run(self.logger, world, offers, self.workflow.resource_settings.cores)
         introduction.tell_where_to_look(self.logger, self._settings, world, self._run_dir)
+        self._comment = JobComment.of(os.environ, lambda: self._scheduler.count(len(self.dag)))
 
     def _launched(self) -> World:
         # Not at the top: ranks, and runs of other executors, start faster without.
@@ -274,12 +277,17 @@ class Executor(SpawningExecutor):
         gc.unfreeze()
         if self._recorder is not None:
             if self._scheduler.is_there:
-                its, cut_off = self._scheduler, self._leaving.has_begun
-                self._recorder.end(its.n_finished, len(self.dag), len(its.failed), is_interrupted=cut_off)
+                counts, cut_off = self._scheduler.count(len(self.dag)), self._leaving.has_begun
+                self._recorder.end(*counts, is_interrupted=cut_off)
             self._recorder.close()
+        comment, self._comment = self._comment, None
+        if comment is not None:
+            comment.end()
         world, self._world = self._world, None
         if world is not None:
             world.close()
+        if comment is not None:
+            comment.wait()
 
     def kill_local_jobs(self) -> None:
         """Kill the processes of local rules."""

@@ -33,8 +33,8 @@ reader does not know it skips: new fields and new kinds of events may be added. 
 ``waiting``             why jobs wait, whenever that changes: ``reasons``, see :class:`Reason`
 ``set-aside``           ``jobs`` that do not start in this run, and ``why``
 ``drain``               nothing starts any more: ``why``
-``end``                 the last line: ``done`` and ``total`` jobs, ``failed``; ``is_interrupted`` by Ctrl-C, by a signal
-                        or by an error of Snakemake's; missing if the run broke off
+``end``                 the last line: ``done`` and ``total`` jobs, ``failed``; ``is_interrupted`` by Ctrl-C, a signal
+                        or an error of Snakemake's; missing if the run broke off
 ======================  ==========================================================================================
 """
 

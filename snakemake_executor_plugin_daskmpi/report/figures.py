@@ -62,6 +62,10 @@ class WorkerFigures:
     n_cores: int
     mem_mb: int
     n_gpus: int
+    #: Number of the component of the hetjob that it was in, None outside of one.
+    het_group: int | None
+    #: What components it took the jobs of, "" for jobs that name none; None if of all.
+    components: list[str] | None
     joined_at: float
     #: None if it was there to the end.
     lost_at: float | None
@@ -243,6 +247,8 @@ def _workers(history: RunHistory) -> list[WorkerFigures]:
                 n_cores=len(worker.cores),
                 mem_mb=worker.mem_mb,
                 n_gpus=len(worker.gpus),
+                het_group=worker.het_group,
+                components=None if worker.components is None else list(worker.components),
                 joined_at=worker.joined_at,
                 lost_at=worker.lost_at,
                 comes_back=worker.comes_back,

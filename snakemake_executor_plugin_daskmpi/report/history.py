@@ -38,6 +38,11 @@ class RunHistory(RunView):
         #: By key of a job.
         self.set_aside_at: dict[str, float] = {}
         self.update()
+        #: When each worker was lost, by its name.
+        self._losses: dict[str, list[float]] = {}
+        for worker in self.all_workers:
+            if worker.lost_at is not None:
+                self._losses.setdefault(worker.name, []).append(worker.lost_at)
         #: What has become of it.
         self.life = life_of(self)
 
@@ -58,10 +63,17 @@ class RunHistory(RunView):
         return worker.joined_at, max(worker.joined_at, self.until if worker.lost_at is None else worker.lost_at)
 
     def running_of(self, job: JobView) -> tuple[float, float] | None:
-        """Return from when to when an attempt ran, as far as is known; None if it did not."""
-        if job.started_at is None or job.state is State.SENT:
+        """Return from when to when an attempt ran, as far as is known; None if it did not.
+
+        No longer than its worker was there: that an attempt is lost is noted a second later, when it is sure that the
+        others go on, and until then it has no cores.
+        """
+        begin = job.started_at
+        if begin is None or job.state is State.SENT:
             return None
-        return job.started_at, max(job.started_at, self.until if job.ended_at is None else job.ended_at)
+        ends = [self.until if job.ended_at is None else job.ended_at]
+        ends += [at for at in self._losses.get(job.worker, ()) if at >= begin]
+        return begin, max(begin, min(ends))
 
     def waiting_of(self, job: JobView) -> tuple[float, float]:
         """Return from when to when an attempt waited: until it started, ended, or was set aside."""

@@ -127,8 +127,9 @@ def _timeline(lanes: Lanes, figures: RunFigures, times: _Times) -> Any:
     fill = {"field": "rule", "transform": mapper}
     bars = plot.quad(source=columns, **_SIDES, fill_color=fill, line_color=None)
     of_chain = {key for link in figures.chain for key in link.keys}
+    _outline(plot, columns, [bar.job.key in of_chain for bar in lanes.bars], line_width=3, name="chain")
+    # On top: a job that did not end well may be of the longest chain, too.
     _outline(plot, columns, [bar.job.state is State.FAILED for bar in lanes.bars], line_color=FAILED, line_width=1.5)
-    _outline(plot, columns, [bar.job.key in of_chain for bar in lanes.bars], line_width=2.5, name="chain")
     clock = f"{{{_CLOCK}}}"
     tips = [("", "@name"), ("on", "@place"), ("outcome", "@outcome"), ("time", f"@left{clock} to @right{clock}")]
     as_time = {"@left": "datetime", "@right": "datetime"}

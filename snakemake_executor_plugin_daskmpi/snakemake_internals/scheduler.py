@@ -64,6 +64,16 @@ class Scheduler:
         with self._its._lock:  # noqa: SLF001
             return set(self._its.failed)
 
+    def count(self, total: int) -> tuple[int, int, int]:
+        """Return how many jobs are done, of how many, and how many have failed; none before there is a scheduler.
+
+        Parameters
+        ----------
+        total
+            Jobs of the workflow.
+        """
+        return (self.n_finished, total, len(self.failed)) if self.is_there else (0, total, 0)
+
     @property
     def running(self) -> set[Any]:
         """The jobs that Snakemake takes for running, those of local rules included."""

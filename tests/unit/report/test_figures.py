@@ -66,6 +66,20 @@ def test_a_worker_that_was_lost_offers_nothing_until_it_comes_back(record):
     assert [worker.lost_at for worker in told.workers] == [BEGIN + 5, None]
 
 
+def test_a_job_has_no_cores_any_more_once_its_worker_is_lost_though_its_loss_is_noted_later(record):
+    key = record.submitted(1, 0)
+    record.started(key, 0, RANK, [0, 1, 2, 3])
+    record.note("worker-lost", 5, worker=RANK, comes_back=True, waits=[])
+    record.ended(key, 0, 6, outcome="lost")
+    record.worker(RANK, 4, at=8)
+    record.job(1, 8, 10, RANK, [0, 1, 2, 3], attempt=2)
+    record.end(10)
+    told = figures(record)
+    assert told.key.granted_core_h == told.key.offered_core_h == hours(4 * 5 + 4 * 2)
+    assert told.key.utilisation == pytest.approx(1)
+    assert max(told.series.cores_granted) <= 4
+
+
 def test_a_job_that_failed_and_was_done_later_is_no_failed_job_and_is_told_as_a_failure(record):
     record.job(1, 0, 5, RANK, [0], outcome="lost", reason="the worker died")
     record.job(1, 6, 9, RANK, [0], attempt=2)
