@@ -6,10 +6,11 @@ Runs on: rank 1, and wherever somebody looks at a run.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from snakemake_executor_plugin_daskmpi.record.job_view import JobView
 
 
 def log_path(run_dir: Path, rule: str, jobid: int | str, attempt: int) -> Path:
@@ -21,3 +22,9 @@ def log_path(run_dir: Path, rule: str, jobid: int | str, attempt: int) -> Path:
     """
     folder = re.sub(r"[^\w.-]", "_", rule)[:100]
     return run_dir / "jobs" / folder / f"{jobid}-{attempt}.log"
+
+
+def log_of(run_dir: Path, job: JobView) -> Path:
+    """Return the log of an attempt as its run's record tells it, which may not be there."""
+    noted = job.ended.get("log")
+    return Path(noted) if noted else log_path(run_dir, job.rule, job.jobid, job.attempt)

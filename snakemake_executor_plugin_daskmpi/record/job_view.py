@@ -75,6 +75,21 @@ class JobView:
         return self.members or {self.rule: 1}
 
     @property
+    def n_jobs(self) -> int:
+        """How many of Snakemake's jobs it is."""
+        return sum(self.members.values()) or 1
+
+    @property
+    def peak_mb(self) -> float | None:
+        """The most memory that it had, at most if not :attr:`is_peak_exact`; None if nobody has looked."""
+        return float(self.ended.get("peak_pss_mb") or self.ended.get("peak_rss_mb") or 0) or None
+
+    @property
+    def is_peak_exact(self) -> bool:
+        """Whether its peak is PSS; else it is RSS, which has all of what a process shares with others, in full."""
+        return bool(self.ended.get("peak_pss_mb"))
+
+    @property
     def n_cores(self) -> int:
         """Number of cores that it asks for."""
         return int(self.asks.get("cores", 1))

@@ -6,11 +6,10 @@ Runs on: wherever somebody looks at a run.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.messages import exit_text
-from snakemake_executor_plugin_daskmpi.record.job_log import log_path
+from snakemake_executor_plugin_daskmpi.record.job_log import log_of
 from snakemake_executor_plugin_daskmpi.record.plain import plain
 
 if TYPE_CHECKING:
@@ -27,15 +26,9 @@ _VERBS = {
 }
 
 
-def log_of(view: RunView, job: JobView) -> Path:
-    """Return the log of a job, which may not be there."""
-    noted = job.ended.get("log")
-    return Path(noted) if noted else log_path(view.folder, job.rule, job.jobid, job.attempt)
-
-
 def log_text(view: RunView, job: JobView) -> str:
     """Return where the log of a job is, from here; "" if there is none."""
-    log = log_of(view, job)
+    log = log_of(view.folder, job)
     return plain(os.path.relpath(log)) if log.exists() else ""
 
 

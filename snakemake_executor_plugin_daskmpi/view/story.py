@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.record.events import Cause
+from snakemake_executor_plugin_daskmpi.record.job_log import log_of
 from snakemake_executor_plugin_daskmpi.record.job_view import JobView, State
 from snakemake_executor_plugin_daskmpi.record.liveness import Life
 from snakemake_executor_plugin_daskmpi.record.plain import plain
-from snakemake_executor_plugin_daskmpi.view.endings import how_it_ended, log_of, log_text
+from snakemake_executor_plugin_daskmpi.view.endings import how_it_ended, log_text
 from snakemake_executor_plugin_daskmpi.view.room import holders_of, sufficient_ends
 from snakemake_executor_plugin_daskmpi.view.times import clock, span
 from snakemake_executor_plugin_daskmpi.worker.tail import tail_of
@@ -155,7 +156,7 @@ def _done(view: RunView, job: JobView, now: float, goes_on: bool) -> list[str]: 
 
 def _failed(view: RunView, job: JobView, now: float, goes_on: bool) -> list[str]:  # noqa: FBT001, ARG001
     lines = [f"It {how_it_ended(job)}", *_times(job), *_used(job)]
-    log, tail = log_text(view, job), tail_of(log_of(view, job), _MOST_LOG_LINES)
+    log, tail = log_text(view, job), tail_of(log_of(view.folder, job), _MOST_LOG_LINES)
     if not tail:
         return [*lines, f"It wrote nothing to {log}." if log else "It has no log."]
     return [*lines, f"The end of {log}:", *(f"  | {plain(line)}" for line in tail.splitlines())]
