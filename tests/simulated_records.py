@@ -41,7 +41,7 @@ class Record:
         offer = {"cores": list(range(n_cores)), "mem_mb": mem_mb, "disk_mb": 0, "gpus": gpus, "components": None}
         self.note("worker", at, worker=name, host="h", het_group=None, **offer)
 
-    def submitted(self, jobid: int, at: float, attempt: int = 1, rule: str = "r", **fields: Any) -> str:
+    def submitted(self, jobid: int | str, at: float, attempt: int = 1, rule: str = "r", **fields: Any) -> str:
         key = f"{jobid}.{attempt}"
         given = {"name": f"rule {rule} (jobid {jobid})", "needs": [], "asks": {}, "outputs": [], **fields}
         self.note("submitted", at, job=key, rule=rule, jobid=jobid, attempt=attempt, **given)
@@ -53,9 +53,10 @@ class Record:
     def ended(self, key: str, begin: float, end: float, outcome: str = "ok", **fields: Any) -> None:
         self.note("ended", end, job=key, outcome=outcome, started_at=BEGIN + begin, ended_at=BEGIN + end, **fields)
 
-    def job(self, jobid: int, begin: float, end: float, worker: str, cores: list[int], **fields: Any) -> str:
+    def job(self, jobid: int | str, begin: float, end: float, worker: str, cores: list[int], **fields: Any) -> str:
         """Note a job from its submission to its end."""
-        how_ended = {name: fields.pop(name) for name in ("outcome", "cpu_s", "peak_rss_mb", "reason") if name in fields}
+        names = ("outcome", "cpu_s", "peak_rss_mb", "peak_pss_mb", "reason", "log")
+        how_ended = {name: fields.pop(name) for name in names if name in fields}
         submitted_at = fields.pop("submitted_at", begin)
         key = self.submitted(jobid, submitted_at, **{"asks": {"cores": len(cores)}, **fields})
         self.started(key, begin, worker, cores)

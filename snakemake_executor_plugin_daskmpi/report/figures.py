@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.record.run_view import State
 from snakemake_executor_plugin_daskmpi.report.chain import Link, longest_chain
-from snakemake_executor_plugin_daskmpi.report.history import LOST, RunHistory
+from snakemake_executor_plugin_daskmpi.report.history import RunHistory
 from snakemake_executor_plugin_daskmpi.report.idle import Idle, idle_by_reason
 from snakemake_executor_plugin_daskmpi.report.rules import RuleFigures, rule_figures
 from snakemake_executor_plugin_daskmpi.report.steps import Steps
@@ -26,14 +26,14 @@ N_BINS = 400
 
 @dataclass(frozen=True, slots=True)
 class KeyFigures:
-    """A run in a few numbers."""
+    """A run in a few numbers; those of jobs are the sums of :attr:`RunFigures.rules`."""
 
     #: Of the DAG, without those that Snakemake runs itself.
     n_jobs: int
     n_done: int
     #: Jobs whose last attempt failed.
     n_failed: int
-    #: Attempts whose worker died.
+    #: Attempts whose worker died; an attempt of a group is one of each of its jobs.
     n_lost: int
     #: Attempts after the first one of a job.
     n_retries: int
@@ -77,7 +77,7 @@ class WorkerFigures:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An attempt that did not end well."""
+    """An attempt that did not end well, of a job or of a group."""
 
     key: str
     name: str
@@ -88,6 +88,7 @@ class Failure:
     exit_code: int | None
     signal: int | None
     reason: str
+    #: Its path, "" if there is none.
     log: str
     ended_at: float | None
     #: Whether a later attempt was done.
@@ -107,6 +108,7 @@ class Series:
     mem_granted_mb: list[float]
     gpus_offered: list[float]
     gpus_granted: list[float]
+    #: All jobs of a group wait, and run, with it.
     jobs_waiting: list[float]
     jobs_running: list[float]
     #: Cores, by :class:`Idle`.
@@ -148,6 +150,7 @@ def figures_of(history: RunHistory) -> RunFigures:
     levels = _levels(history)
     idle = idle_by_reason(history)
     chain = longest_chain(history)
+    rules = rule_figures(history)
     return RunFigures(
         run_id=str(about.get("run_id", history.folder.name)),
         **{name: str(about.get(name, "")) for name in ("command", "workdir", "host", "description", "slurm_job")},
@@ -155,11 +158,11 @@ def figures_of(history: RunHistory) -> RunFigures:
         drain=history.drain,
         started_at=history.started_at,
         until=history.until,
-        key=_key_figures(history, levels),
+        key=_key_figures(history, levels, rules),
         idle_core_h={reason.value: steps.total / 3600 for reason, steps in idle.items()},
         chain=chain,
         chain_s=sum(link.seconds for link in chain),
-        rules=rule_figures(history),
+        rules=rules,
         workers=_workers(history),
         failures=failures_of(history),
         series=_series(history, levels, idle),
@@ -183,9 +186,9 @@ def _levels(history: RunHistory) -> dict[str, Steps]:
         levels["mem_offered_mb"].add(*life, worker.mem_mb)
         levels["gpus_offered"].add(*life, len(worker.gpus))
     for job in history.jobs.values():
-        levels["jobs_waiting"].add(*history.waiting_of(job))
+        levels["jobs_waiting"].add(*history.waiting_of(job), job.n_jobs)
         if (span := history.running_of(job)) is not None:
-            levels["jobs_running"].add(*span)
+            levels["jobs_running"].add(*span, job.n_jobs)
             levels["cores_granted"].add(*span, history.cores_of(job))
             levels["mem_granted_mb"].add(*span, int(job.asks.get("mem_mb", 0)))
             levels["gpus_granted"].add(*span, len(job.gpus))
@@ -202,17 +205,15 @@ def _series(history: RunHistory, levels: dict[str, Steps], idle: dict[Idle, Step
     )
 
 
-def _key_figures(history: RunHistory, levels: dict[str, Steps]) -> KeyFigures:
-    jobs = list(history.jobs.values())
-    current = list(history.current)
+def _key_figures(history: RunHistory, levels: dict[str, Steps], rules: list[RuleFigures]) -> KeyFigures:
     offered, granted = (levels[name].total / 3600 for name in ("cores_offered", "cores_granted"))
-    cpu = sum(float(job.ended.get("cpu_s", 0.0)) for job in jobs) / 3600
+    cpu = sum(float(job.ended.get("cpu_s", 0.0)) for job in history.jobs.values()) / 3600
     return KeyFigures(
-        n_jobs=max(sum(history.n_by_rule.values()), len(current)),
-        n_done=sum(job.state is State.DONE for job in current),
-        n_failed=sum(job.state is State.FAILED for job in current),
-        n_lost=sum(job.outcome == LOST for job in jobs),
-        n_retries=len(jobs) - len(current),
+        n_jobs=sum(rule.n_jobs for rule in rules),
+        n_done=sum(rule.n_done for rule in rules),
+        n_failed=sum(rule.n_failed for rule in rules),
+        n_lost=sum(rule.n_lost for rule in rules),
+        n_retries=sum(rule.n_retries for rule in rules),
         n_workers=len({worker.name for worker in history.all_workers}),
         n_workers_lost=sum(worker.lost_at is not None for worker in history.all_workers),
         makespan_s=history.until - history.started_at,
@@ -273,7 +274,7 @@ def failures_of(history: RunHistory) -> list[Failure]:
             exit_code=job.ended.get("exit_code"),
             signal=job.ended.get("signal"),
             reason=str(job.ended.get("reason", "")),
-            log=str(job.ended.get("log", "")),
+            log=history.log_of(job),
             ended_at=job.ended_at,
             done_later=job.jobid in done,
         )

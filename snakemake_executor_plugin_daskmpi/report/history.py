@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.record.events import Kind
+from snakemake_executor_plugin_daskmpi.record.job_log import log_of
 from snakemake_executor_plugin_daskmpi.record.liveness import Life, life_of
 from snakemake_executor_plugin_daskmpi.record.run_view import JobView, RunView, State, WorkerView
 
@@ -37,6 +38,8 @@ class RunHistory(RunView):
         self.drained_at: float | None = None
         #: By key of a job.
         self.set_aside_at: dict[str, float] = {}
+        #: The logs in a folder.
+        self._logs_in: dict[Path, frozenset[Path]] = {}
         self.update()
         #: When each worker was lost, by its name.
         self._losses: dict[str, list[float]] = {}
@@ -83,6 +86,19 @@ class RunHistory(RunView):
     def cores_of(self, job: JobView) -> int:
         """Return how many cores an attempt had; those of an MPI program that lies on several workers as it asked."""
         return job.n_cores if job.asks.get("spans") else len(job.cores)
+
+    def log_of(self, job: JobView) -> str:
+        """Return the path of an attempt's log, as noted or as it is there; "" if there is none."""
+        log = log_of(self.folder, job).absolute()
+        if job.ended.get("log"):
+            return str(log)
+        if log.parent not in self._logs_in:
+            # A folder has those of thousands of jobs, and each of them asked for alone takes long on some disks.
+            try:
+                self._logs_in[log.parent] = frozenset(log.parent.iterdir())
+            except OSError:
+                self._logs_in[log.parent] = frozenset()
+        return str(log) if log in self._logs_in[log.parent] else ""
 
     def _take(self, event: dict[str, Any]) -> None:
         super()._take(event)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from snakemake_executor_plugin_daskmpi.record.run_view import State
 from snakemake_executor_plugin_daskmpi.report import wording
 from snakemake_executor_plugin_daskmpi.report.idle import Idle
+from snakemake_executor_plugin_daskmpi.report.rules import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,8 +53,8 @@ class _Times:
 
 
 def colours_of(figures: RunFigures) -> dict[str, str]:
-    """Return the colour of each rule; those that used most have colours that no other rule has."""
-    return {rule.rule: PALETTE[index % len(PALETTE)] for index, rule in enumerate(figures.rules)}
+    """Return the colour of each rule or group; those that used most have colours that no other rule has."""
+    return {rule.label: PALETTE[index % len(PALETTE)] for index, rule in enumerate(figures.rules)}
 
 
 def plots_of(figures: RunFigures, lanes: Lanes) -> dict[str, Any]:
@@ -150,13 +151,19 @@ def plain(text: str) -> str:
 
 def _bar_columns(lanes: Lanes, figures: RunFigures, times: _Times) -> dict[str, list[Any]]:
     """Return the columns of the bars: sides, the number of the rule, and what a hover says; each of them many times."""
-    number = {rule.rule: index for index, rule in enumerate(figures.rules)}
+    number = {rule.label: index for index, rule in enumerate(figures.rules)}
     columns: dict[str, list[Any]] = {name: [] for name in (*_SIDES, "rule", "name", "place", "outcome")}
     for job, begin, end, top, bottom in lanes.bars:
         name = wording.clean(job.name)
         cores = " ".join(map(str, job.cores))
         row = (
-            *(times.ms(begin), times.ms(end), top + 0.08, bottom - 0.08, number[job.rule]),
+            *(
+                times.ms(begin),
+                times.ms(end),
+                top + 0.08,
+                bottom - 0.08,
+                number[label_of(job.rule, is_group=bool(job.members))],
+            ),
             name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]} …",
             f"{wording.clean(job.worker)}, core {cores}" if cores else wording.clean(job.worker),
             job.outcome or job.state.value,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.report.wording import core_hours, duration, percent
+from snakemake_executor_plugin_daskmpi.report.wording import core_hours, counted, duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,8 @@ def summaries_of(figures: RunFigures) -> dict[str, str]:
     used = [f"{percent(sum(part) / sum(whole))} of the {name}" for name, (part, whole) in shares.items() if any(whole)]
     idled = [f"{core_hours(hours)} {reason}" for reason, hours in figures.idle_core_h.items() if hours]
     return {
-        "timeline": f"{key.n_done} jobs done, {key.n_failed} failed, on {key.n_workers} workers in "
-        f"{duration(key.makespan_s)}; the cores were given to jobs for {percent(key.utilisation)} of the time.",
+        "timeline": f"{counted(key.n_done, 'job')} done, {key.n_failed} failed, on {counted(key.n_workers, 'worker')} "
+        f"in {duration(key.makespan_s)}; the cores were given to jobs for {percent(key.utilisation)} of the time.",
         "use": f"On average, jobs had {', '.join(used) or 'nothing'}.",
         "queue": f"On average {_mean(series.jobs_running):.3g} jobs ran and {_mean(series.jobs_waiting):.3g} waited; "
         f"at most {max(series.jobs_running):.0f} and {max(series.jobs_waiting):.0f}.",

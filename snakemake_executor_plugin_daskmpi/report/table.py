@@ -8,7 +8,8 @@ The JSON document::
 
 RUN has the fields of :class:`figures.RunFigures`, and those below it the fields of their classes. Times are seconds
 since the epoch, what ends in ``_s`` seconds, in ``_mb`` MB of 10⁶ bytes, in ``_core_h`` core-hours; what is not known
-is null. Fields may be added; what exists keeps its meaning as long as ``version`` stays.
+is null. Jobs of a group count as jobs of their rules; in the CSV, a group is what was submitted: one line for each of
+its attempts. Fields may be added; what exists keeps its meaning as long as ``version`` stays.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from snakemake_executor_plugin_daskmpi.report.wording import clean, local
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from snakemake_executor_plugin_daskmpi.record.run_view import JobView
     from snakemake_executor_plugin_daskmpi.report.figures import RunFigures
@@ -53,19 +54,15 @@ def render_json(runs: Iterable[RunFigures]) -> str:
 
 def render_csv(histories: Iterable[RunHistory]) -> str:
     """Return the lines of all attempts, under a line with :data:`COLUMNS`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    lines = [_line(COLUMNS)]
     for history in histories:
         run_id = str(history.about.get("run_id", history.folder.name))
-        writer.writerows(
-            [harmless(cell) for cell in _cells(history, run_id, job).values()] for job in history.jobs.values()
-        )
-    return text.getvalue()
+        lines += (_line(_cells(history, run_id, job).values()) for job in history.jobs.values())
+    return "".join(f"{line}\n" for line in lines)
 
 
 def harmless(cell: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula; numbers are left alone.
+    """Return a cell that no spreadsheet takes for a formula, with what else nobody would see; numbers are left alone.
 
     >>> harmless("=1+1"), harmless("a=1"), harmless(-1), harmless(None)
     ("'=1+1", 'a=1', -1, '')
@@ -78,6 +75,25 @@ def harmless(cell: object) -> object:
     return ("'" if cell.startswith(_FORMULA_STARTS) else "") + clean(cell)
 
 
+def files(names: Sequence[str]) -> str:
+    """Return a cell with the names of files as they are, except that what is no UTF-8 is spelled out.
+
+    They stand apart by a space; one that has a space itself is quoted as CSV quotes.
+
+    >>> files(["a", "b c", "d"]), files(["=1"])
+    ('a "b c" d', "'=1")
+    """
+    cell = _line(names, " ").encode("utf-8", "backslashreplace").decode()
+    return ("'" if cell.startswith(_FORMULA_STARTS) else "") + cell
+
+
+def _line(cells: Iterable[object], delimiter: str = ",") -> str:
+    text = io.StringIO()
+    # What is in this end of a line is quoted in a cell; with another one, Python 3.11 leaves a "\r" as it is.
+    csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n")
+
+
 def _cells(history: RunHistory, run_id: str, job: JobView) -> dict[str, object]:
     waited = history.waiting_of(job)
     ran = history.running_of(job)
@@ -88,10 +104,10 @@ def _cells(history: RunHistory, run_id: str, job: JobView) -> dict[str, object]:
         *(job.n_cores, job.asks.get("mem_mb"), job.asks.get("gpus"), job.asks.get("runtime_min"), job.priority),
         *(_iso(job.submitted_at), _iso(job.started_at), _iso(job.ended_at)),
         *(round(waited[1] - waited[0], 3), None if ran is None else round(ran[1] - ran[0], 3)),
-        *(ended.get(name) for name in ("cpu_s", "peak_rss_mb", "peak_pss_mb", "exit_code", "signal", "reason", "log")),
-        " ".join(job.outputs),
+        *(ended.get(name) for name in ("cpu_s", "peak_rss_mb", "peak_pss_mb", "exit_code", "signal", "reason")),
+        history.log_of(job),
     )
-    return dict(zip(COLUMNS, values, strict=True))
+    return dict(zip(COLUMNS, (*map(harmless, values), files(job.outputs)), strict=True))
 
 
 def _iso(at: float | None) -> str | None:

@@ -77,6 +77,15 @@ def memory(mem_mb: float | None) -> str:
     return f"{mem_mb:.0f} MB" if mem_mb < 1000 else f"{mem_mb / 1000:.3g} GB"  # noqa: PLR2004 - MB of a GB
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "job"), counted(1234, "job")
+    ('1 job', '1,234 jobs')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def number(value: float | None) -> str:
     """Return a number with three digits.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi import cli
@@ -46,6 +47,7 @@ def test_a_run_is_told_with_its_retries_its_chain_and_where_its_cores_were(workf
     assert [link["rule"] for link in told["chain"]] == ["part", "last"]
     assert told["chain"][1]["n_attempts"] == 2
     assert [(one["rule"], one["exit_code"], one["done_later"]) for one in told["failures"]] == [("last", 3, True)]
+    assert Path(told["failures"][0]["log"]).is_file()
     rules = {rule["rule"]: rule for rule in told["rules"]}
     asked = [rules["part"][name] for name in ("cores_asked", "mem_asked_mb", "runtime_asked_s")]
     assert asked == [2, 100, 180]

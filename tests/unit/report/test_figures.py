@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from simulated_records import BEGIN, Record
+from snakemake_executor_plugin_daskmpi.record.job_log import log_path
 from snakemake_executor_plugin_daskmpi.report.figures import figures_of, history_of
+from snakemake_executor_plugin_daskmpi.view.tally import tallies, total_of
 
 RANK = "rank 2"
 
@@ -106,6 +108,72 @@ def test_a_rule_is_told_with_what_its_jobs_asked_for_and_what_they_used(record):
     # Between the fourth and the fifth of five values, at four fifths of the way.
     assert (rule.runtime_median_s, rule.runtime_p95_s, rule.runtime_max_s) == (30, pytest.approx(88), 100)
     assert rule.core_h == hours(2 * 200)
+
+
+def grouped(record):
+    """A group of two jobs of a and one of b, lost and then done, a job of a beside it, and one of b not yet ready."""
+    record.note("jobs", 0, by_rule={"a": 3, "b": 2})
+    group = {"rule": "a", "members": {"a": 2, "b": 1}, "member_ids": [1, 2, 3], "name": "group a"}
+    record.job("g", 0, 10, RANK, [0], outcome="lost", **group)
+    record.job("g", 10, 30, RANK, [0], attempt=2, cpu_s=5.0, peak_pss_mb=300, **group)
+    record.job(4, 0, 5, RANK, [1], rule="a", peak_pss_mb=40)
+
+
+def test_jobs_of_a_group_count_as_jobs_of_their_rules_once_and_everywhere(record):
+    grouped(record)
+    record.end(40)
+    history = history_of(record.write(), BEGIN + 10_000)
+    told = figures_of(history)
+    numbers = {
+        rule.label: (rule.n_jobs, rule.n_done, rule.n_failed, rule.n_retries, rule.n_lost) for rule in told.rules
+    }
+    assert numbers == {"a": (3, 3, 0, 2, 2), "b": (2, 1, 0, 1, 1), "a (group)": (0, 0, 0, 0, 0)}
+    key = told.key
+    assert (key.n_jobs, key.n_done, key.n_failed, key.n_retries, key.n_lost) == (5, 4, 0, 3, 3)
+    in_status = total_of(tallies(history, goes_on=False))
+    assert (key.n_jobs, key.n_done) == (in_status.total, in_status.done)
+    assert max(told.series.jobs_running) == 4
+
+
+def test_what_a_group_used_is_in_a_row_of_its_own(record):
+    grouped(record)
+    record.end(40)
+    rows = {(rule.rule, rule.is_group): rule for rule in figures(record).rules}
+    assert rows["a", True].core_h == hours(30)
+    assert (rows["a", True].mem_max_mb, rows["a", True].runtime_max_s) == (300, 20)
+    assert rows["a", True].cores_used == pytest.approx(0.25)
+    assert (rows["a", False].mem_max_mb, rows["a", False].runtime_max_s) == (40, 5)
+    assert rows["b", False].core_h == 0
+    assert rows["b", False].mem_max_mb is None
+
+
+@pytest.mark.parametrize(
+    ("peaks", "kind", "most_mb", "is_over"),
+    [
+        ([{"peak_pss_mb": 90, "peak_rss_mb": 160}], "pss", 90, False),
+        ([{"peak_pss_mb": 110, "peak_rss_mb": 180}], "pss", 110, True),
+        ([{"peak_rss_mb": 160}], "rss", 160, False),
+        ([{"peak_pss_mb": 90, "peak_rss_mb": 160}, {"peak_rss_mb": 150}], "mixed", 150, False),
+        ([{}], None, None, False),
+    ],
+)
+def test_peaks_are_pss_where_known_and_over_the_request_only_if_pss_says_so(record, peaks, kind, most_mb, is_over):
+    for jobid, peak in enumerate(peaks):
+        record.job(jobid, 0, 10, RANK, [0], asks={"mem_mb": 100}, **peak)
+    record.end(20)
+    (rule,) = figures(record).rules
+    assert (rule.mem_kind, rule.mem_max_mb, rule.mem_is_over) == (kind, most_mb, is_over)
+
+
+def test_a_failed_job_is_told_with_its_log_if_there_is_one(record):
+    for jobid in (1, 2):
+        record.job(jobid, 0, 5, RANK, [0], outcome="failed")
+    record.job(3, 0, 5, RANK, [0], outcome="failed", log="/elsewhere/3.log")
+    record.end(10)
+    log = log_path(record.folder, "r", 1, 1)
+    log.parent.mkdir(parents=True)
+    log.touch()
+    assert [one.log for one in figures(record).failures] == [str(log), "", "/elsewhere/3.log"]
 
 
 def test_a_run_that_goes_on_is_told_up_to_now(record):

@@ -171,6 +171,40 @@ def test_several_runs_are_on_one_page_whatever_became_of_them(tmp_path, browser)
     ]
 
 
+def page_text(record):
+    """The words of a page, without its scripts."""
+    history = history_of(record.write(), BEGIN + 10**9)
+    page = render_page([history], [figures_of(history)])
+    shown = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", shown)).split())
+
+
+def test_one_job_on_one_worker_is_told_in_the_singular(tmp_path):
+    record = Record(tmp_path / "run")
+    record.run(r=1)
+    record.worker("rank 2", 4)
+    record.job(1, 0, 5, "rank 2", [0], outcome="lost")
+    record.job(1, 5, 9, "rank 2", [0], attempt=2)
+    record.end(10)
+    text = page_text(record)
+    assert "1 job done, 0 failed, on 1 worker in 10 s" in text
+    assert "One job took 9 s, 90 % of the makespan: without making this one faster" in text
+    assert "1 retry, 1 lost with a worker" in text
+    assert re.search(r"\b1 (jobs|workers|retries|lines|bars)\b", text) is None
+
+
+def test_a_group_has_a_row_beside_those_of_its_rules_and_a_colour_of_its_own(tmp_path):
+    record = Record(tmp_path / "run")
+    record.run(a=2)
+    record.worker("rank 2", 4)
+    record.job("g", 0, 5, "rank 2", [0], rule="a", members={"a": 2}, peak_rss_mb=50)
+    record.end(10)
+    text = page_text(record)
+    assert "a (group) in their rules 1 - - ≤ 50 MB ≤ 50 MB" in text
+    assert "a 2 2 0 0 0 - -" in text
+    assert "2 jobs done" in text
+
+
 def test_json_in_a_script_has_no_markup_and_is_still_the_same():
     text = script_json(HOSTILE)
     assert not set(text) & set("<>&\u2028\u2029")

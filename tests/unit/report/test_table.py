@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 
 import pytest
 
 from simulated_records import BEGIN, Record
+from snakemake_executor_plugin_daskmpi.record.job_log import log_path
 from snakemake_executor_plugin_daskmpi.report import table
 from snakemake_executor_plugin_daskmpi.report.figures import figures_of
 from snakemake_executor_plugin_daskmpi.report.history import RunHistory
@@ -50,3 +52,35 @@ def test_names_that_are_no_text_are_spelled_out_in_the_csv(tmp_path):
     row = next(csv.reader(text.splitlines(keepends=True)[1:]))
     assert 'a"b,c\nd\\x00\\udc80\\u2028' in row
     text.encode()
+
+
+def test_the_csv_has_the_real_names_of_files(tmp_path):
+    names = ["\x1b[31mred\x1b[0m", "a b", "c\r", 'd"\n', "\u2028"]
+    text = table.render_csv([history(tmp_path, outputs=names)])
+    first, _ = csv.DictReader(io.StringIO(text, newline=""))
+    assert next(csv.reader(io.StringIO(first["outputs"], newline=""), delimiter=" ")) == names
+    assert first["outputs"].startswith("\x1b[31mred\x1b[0m ")
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@x", "\t=1", "\r=1", "\udc80"])
+def test_names_of_files_are_no_formulas_and_are_text(tmp_path, name):
+    text = table.render_csv([history(tmp_path, outputs=[name])])
+    first, _ = csv.DictReader(io.StringIO(text, newline=""))
+    assert first["outputs"][0] not in "=+-@\t\r"
+    text.encode()
+
+
+def test_each_attempt_in_the_csv_has_the_log_that_is_there(tmp_path):
+    its = history(tmp_path, outcome="failed")
+    log = log_path(its.folder, "r", 1, 1)
+    log.parent.mkdir(parents=True)
+    log.touch()
+    rows = csv.DictReader(io.StringIO(table.render_csv([its]), newline=""))
+    assert [row["log"] for row in rows] == [str(log), ""]
+
+
+def test_the_json_says_what_is_a_group_and_which_peaks_it_has(tmp_path):
+    its = history(tmp_path, members={"r": 1}, peak_rss_mb=5)
+    (run,) = json.loads(table.render_json([figures_of(its)]))["runs"]
+    rows = {(rule["rule"], rule["is_group"]): rule["mem_kind"] for rule in run["rules"]}
+    assert rows == {("r", True): "rss", ("r", False): None}
