@@ -6,11 +6,17 @@ Runs on: wherever somebody looks at a run.
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+#: Fields that are seconds since the epoch, in whatever event, and what no clock says: no calendar has it.
+_TIMES = ("time", "started_at", "ended_at", "ends_at", "drains_at")
+_NEVER_S = 1e11
 
 
 class Follower:
@@ -50,7 +56,16 @@ class Follower:
                     event = json.loads(line)
                 except ValueError:
                     event = None
-                if isinstance(event, dict) and isinstance(event.get("event"), str):
+                if isinstance(event, dict) and isinstance(event.get("event"), str) and _has_sane_times(event):
                     yield event
                 else:
                     self.n_unreadable += 1
+
+
+def _has_sane_times(event: dict[str, Any]) -> bool:
+    """Say whether the times of an event can be reckoned with; what is not known may be left out, or null."""
+    times = (event[name] for name in _TIMES if event.get(name) is not None)
+    return all(
+        isinstance(time, int | float) and not isinstance(time, bool) and math.isfinite(time) and 0 <= time < _NEVER_S
+        for time in times
+    )

@@ -59,3 +59,13 @@ def test_lines_that_are_no_events_are_counted_and_passed_over(tmp_path: Path):
 def test_a_record_that_cannot_be_read_is_an_error(tmp_path: Path):
     with pytest.raises(OSError, match="directory"):
         list(Follower(tmp_path).events())
+
+
+@pytest.mark.parametrize("time", ["soon", [1], True, float("nan"), float("inf"), -1, 1e30])
+@pytest.mark.parametrize("name", ["time", "started_at", "ended_at"])
+def test_a_line_with_a_time_that_no_clock_says_is_counted_and_passed_over(tmp_path: Path, name: str, time: object):
+    path = tmp_path / "events.jsonl"
+    path.write_text(json.dumps({"event": "ended", "n": 0, name: time}) + "\n" + LINES[1])
+    follower = Follower(path)
+    assert numbers(follower) == [1]
+    assert follower.n_unreadable == 1
