@@ -43,6 +43,7 @@ def write_profile(text: str, folder: Path, *, force: bool, verb: str = "profile"
     """
     path = folder / "config.yaml"
     try:
+        _check_no_file(folder, verb)
         folder.mkdir(parents=True, exist_ok=True)
         # "x" fails also if another process makes it in this moment.
         with path.open("w" if force else "x", encoding="utf-8") as file:
@@ -60,6 +61,17 @@ def write_profile(text: str, folder: Path, *, force: bool, verb: str = "profile"
             next_step="--output with a folder that you may write to.",
         ) from None
     return path
+
+
+def _check_no_file(folder: Path, verb: str) -> None:
+    """Raise LaunchError if there is a file where a folder is wanted, or above it."""
+    for one in (folder, *folder.parents):
+        if one.exists() and not one.is_dir():
+            raise LaunchError(
+                f"{one} is a file, and --output wants a folder.",
+                seen=f"config.yaml is to be written into {folder}.",
+                next_step=f"snakemake-daskmpi {verb} --output with a folder, or > FILE without --output.",
+            )
 
 
 def render_profile(found: Surroundings) -> str:

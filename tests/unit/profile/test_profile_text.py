@@ -8,7 +8,8 @@ import re
 import pytest
 import yaml
 
-from snakemake_executor_plugin_daskmpi.profile.profile import render_profile
+from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.profile.profile import render_profile, write_profile
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.slurm.site import NodeType, Partition, Site
 from snakemake_executor_plugin_daskmpi.slurm.surroundings import Surroundings
@@ -128,3 +129,13 @@ def test_a_controller_that_does_not_answer_is_told_from_no_slurm():
     text = render_profile(dataclasses.replace(HERE, silence="Slurm's controller did not answer for 10 s."))
     assert "There is no Slurm here" not in text
     assert "Slurm's controller did not answer for 10 s." in text
+
+
+@pytest.mark.parametrize("below", ["", "further/down"])
+def test_a_file_where_a_folder_is_wanted_is_told_and_left(tmp_path, below):
+    file = tmp_path / "config.yaml"
+    file.write_text("mine")
+    with pytest.raises(LaunchError, match="is a file, and --output wants a folder") as error:
+        write_profile("theirs", file / below, force=True, verb="advise")
+    assert "Next: snakemake-daskmpi advise --output with a folder" in str(error.value)
+    assert file.read_text() == "mine"
