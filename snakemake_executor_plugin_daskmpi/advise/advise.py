@@ -30,6 +30,7 @@ def profile_of(workdir: Path, names: Sequence[str]) -> str:
     views = runs.chosen(workdir, names)
     advice = [advice_for(usage) for usage in usages_of(views)]
     by_rule = {each.rule: each for each in advice}
-    replays = [(view, replay_of(view)) for view in views]
+    told = [view for view in views if runs.is_half_done(view)]
+    replays = [(view, replay_of(view)) for view in told]
     played = [(view, replay, shapes_of(replay, by_rule)) for view, replay in replays if replay is not None]
-    return profile_text.render(views, advice, played)
+    return profile_text.render(views, advice, played, [view for view in views if view not in told])

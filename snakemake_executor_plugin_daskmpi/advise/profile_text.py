@@ -10,9 +10,11 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.advise.runs import jobs_of
 from snakemake_executor_plugin_daskmpi.planning.planner import walltime_for
 from snakemake_executor_plugin_daskmpi.planning.table import grid
 from snakemake_executor_plugin_daskmpi.profile.profile import scalar
+from snakemake_executor_plugin_daskmpi.record.liveness import life_of
 from snakemake_executor_plugin_daskmpi.settings.durations import duration_text, render_walltime
 
 if TYPE_CHECKING:
@@ -30,7 +32,10 @@ _OFF = 0.1
 
 
 def render(
-    views: Sequence[RunView], advice: Sequence[Advice], played: Sequence[tuple[RunView, Replay, Shapes | None]]
+    views: Sequence[RunView],
+    advice: Sequence[Advice],
+    played: Sequence[tuple[RunView, Replay, Shapes | None]],
+    broken: Sequence[RunView] = (),
 ) -> str:
     """Return the text of ``config.yaml``.
 
@@ -40,10 +45,13 @@ def render(
         The runs that the advice is from.
     played
         Those of them that could be played again, what they were, and what the next one comes to.
+    broken
+        Those of which too little is done for that.
     """
     sections = [
         "\n".join(_head(views)),
         *("\n".join(_outlook(*each)) for each in played),
+        *("\n".join(_too_little(view)) for view in broken),
         "\n".join(_left_alone(advice)),
         "\n".join(_retries(advice)),
         "\n".join(_resources(advice)),
@@ -69,6 +77,15 @@ def _head(views: Sequence[RunView]) -> Iterator[str]:
     )
     yield from _comment(
         "What a rule says by mem_mb_per_cpu, cpus_per_task or slurm_extra goes before what stands here."
+    )
+
+
+def _too_little(view: RunView) -> Iterator[str]:
+    """Yield why there is no table for a run."""
+    done, total = jobs_of(view)
+    yield from _comment(
+        f"The run {view.folder.name} {life_of(view).value} with {done} of {total} jobs done, fewer than half: how long "
+        "all of it would take on other workers cannot be told, so there is no table for it."
     )
 
 

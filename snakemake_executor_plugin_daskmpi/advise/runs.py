@@ -65,3 +65,16 @@ def _view(folder: Path) -> RunView:
             next_step="snakemake-daskmpi advise with another run.",
         )
     return view
+
+
+def jobs_of(view: RunView) -> tuple[int, int]:
+    """Return how many jobs of a run are done, and how many there are, with those that it never came to."""
+    counts = view.counts()
+    total = sum(counter.total() for counter in counts.values()) + sum(view.n_not_ready(counts).values())
+    return sum(counter[State.DONE] for counter in counts.values()), total
+
+
+def is_half_done(view: RunView) -> bool:
+    """Say whether enough of a run is done to tell how long all of it takes."""
+    done, total = jobs_of(view)
+    return 2 * done >= total

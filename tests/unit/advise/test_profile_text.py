@@ -6,6 +6,7 @@ import yaml
 
 from made_up_runs import MadeUpRun
 from snakemake_executor_plugin_daskmpi.advise.advise import profile_of
+from snakemake_executor_plugin_daskmpi.record.events import Kind
 
 WRITTEN = """\
 # What the next run should ask for, written by 'snakemake-daskmpi advise'.
@@ -93,3 +94,27 @@ def test_a_limit_of_cores_and_workers_that_are_too_small_are_told(tmp_path):
     text = profile_of(tmp_path, [])
     assert "# All of it with --cores 2, as that run had it." in text
     assert "# With what its rules should ask for, none of these workers would be as soon." in text
+
+
+def test_of_a_run_of_which_fewer_than_half_is_done_there_is_no_table(tmp_path):
+    run = MadeUpRun(tmp_path)
+    run.workers(2)
+    run.note(Kind.JOBS, 0, by_rule={"a": 7})
+    for _ in range(3):
+        run.job("a", 0, 60, submitted_s=0, asks={"mem_mb": 3000}, peak_rss_mb=100)
+    run.view()
+    text = profile_of(tmp_path, [])
+    assert "core-hours" not in text
+    joined = " ".join(line.lstrip("# ") for line in text.splitlines())
+    assert f"The run {run.name} has ended with 3 of 7 jobs done, fewer than half: how long all of it would" in joined
+    assert yaml.safe_load(text)["set-resources"]["a"]["mem_mb"] == 120
+
+
+def test_of_a_run_of_which_half_is_done_there_is_a_table(tmp_path):
+    run = MadeUpRun(tmp_path)
+    run.workers(2)
+    run.note(Kind.JOBS, 0, by_rule={"a": 6})
+    for _ in range(3):
+        run.job("a", 0, 60, submitted_s=0)
+    run.view()
+    assert "core-hours" in profile_of(tmp_path, [])
