@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Seconds after which a record that nobody touches tells that its rank 1 is gone, which touches it each second. Caches
 #: of network file systems show that up to a few seconds later.
 SILENT_S = 30.0
+#: The same for a record that has no line yet: the first one comes at once.
+_EMPTY_S = 10.0
 #: Seconds by which a process may seem to have started after the first line that it wrote.
 _START_SLACK_S = 5.0
 
@@ -50,7 +52,21 @@ def _lives(view: RunView) -> bool:
     pid = view.about.get("pid")
     if view.about.get("host") == socket.gethostname() and isinstance(pid, int):
         return _is_there(pid, view.started_at)
+    if not view.about:
+        return _lives_by_name(view)
     return silent_for_s(view.folder) <= SILENT_S
+
+
+def _lives_by_name(view: RunView) -> bool:
+    """Say whether a run goes on whose first line is missing: by the process that the end of its id names, here."""
+    number = view.folder.name.rpartition("-")[2]
+    with contextlib.suppress(OSError):
+        if number.isascii() and number.isdigit():
+            touched_at = (view.folder / FILE_NAME).stat().st_mtime
+            if _is_there(int(number), touched_at):
+                return True
+    # A run that is just starting on another host.
+    return not view.last_event_at and not view.n_unreadable and silent_for_s(view.folder) <= _EMPTY_S
 
 
 def _is_there(pid: int, noted_at: float) -> bool:
@@ -60,7 +76,7 @@ def _is_there(pid: int, noted_at: float) -> bool:
     try:
         process = psutil.Process(pid)
         return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= noted_at + _START_SLACK_S)
-    except psutil.Error:
+    except (psutil.Error, OverflowError):
         return False
 
 

@@ -66,6 +66,8 @@ class RunView:
         #: Those that were lost, and came back or did not.
         self.former_workers: list[WorkerView] = []
         self.reasons: list[Reason] = []
+        #: When those were noted.
+        self.reasons_at = 0.0
         self.deadline: dict[str, Any] = {}
         #: Why nothing starts any more.
         self.drain = ""
@@ -250,7 +252,7 @@ class RunView:
         job.ended = job.ended | {"reason": "its body ended well, but Snakemake found its output missing or wrong"}
 
     def _on_waiting(self, event: dict[str, Any]) -> None:
-        self.reasons = [Reason.read(one) for one in event["reasons"]]
+        self.reasons, self.reasons_at = [Reason.read(one) for one in event["reasons"]], float(event["time"])
 
     def _on_set_aside(self, event: dict[str, Any]) -> None:
         for key in event["jobs"]:

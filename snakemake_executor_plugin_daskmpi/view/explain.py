@@ -12,10 +12,12 @@ from snakemake_executor_plugin_daskmpi.record.find import run_of
 from snakemake_executor_plugin_daskmpi.record.job_view import State
 from snakemake_executor_plugin_daskmpi.record.liveness import Life, life_of
 from snakemake_executor_plugin_daskmpi.record.plain import plain
+from snakemake_executor_plugin_daskmpi.view.sections import first_line_missing
 from snakemake_executor_plugin_daskmpi.view.status import console_of, opened
-from snakemake_executor_plugin_daskmpi.view.story import one_line, story_of
+from snakemake_executor_plugin_daskmpi.view.story import UNENDED, moment_of, one_line, story_of
 from snakemake_executor_plugin_daskmpi.view.subject import jobs_called, subject_of
 from snakemake_executor_plugin_daskmpi.view.tally import Tally, tallies
+from snakemake_executor_plugin_daskmpi.view.times import clock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,9 +32,15 @@ def main(directory: Path, part: str, word: str) -> int:
     """Print what there is to say of a job, a rule or a file."""
     view = opened(run_of(directory, part))
     life = life_of(view)
-    now = time.time()
+    now = moment_of(view, life, time.time())
+    heading = f"Run {plain(view.folder.name)} {life.value}."
+    if not view.about:
+        heading += f" {first_line_missing(view, life)}"
+        if not view.jobs and not view.n_by_rule:
+            console_of().print(heading, soft_wrap=True)
+            return 1
     subject = subject_of(view, word, directory)
-    lines = [f"Run {plain(view.folder.name)} {life.value}."]
+    lines = [heading]
     if subject.attempts:
         lines += story_of(view, life, subject.attempts, now)
     elif subject.file:
@@ -72,13 +80,16 @@ def rule_story(view: RunView, life: Life, rule: str, now: float) -> list[str]:
     jobs = jobs_called(view, rule)
     for state in State:
         there = [job for job in jobs if job.state is state]
-        lines += [f"  {state.value}: {one_line(view, job, now)}" for job in there[-_EXAMPLES:]]
+        name = state.value
+        if life is not Life.GOES_ON and state in UNENDED:
+            name = "ran" if state is State.RUNNING else "waited"
+        lines += [f"  {name}: {one_line(view, job, life, now)}" for job in there[-_EXAMPLES:]]
         if len(there) > _EXAMPLES:
-            lines.append(f"  {state.value}: and {len(there) - _EXAMPLES} more")
+            lines.append(f"  {name}: and {len(there) - _EXAMPLES} more")
     if life is Life.GOES_ON:
         reasons = [view.reason_of(job) for job in jobs if job.state is State.WAITING]
         texts = dict.fromkeys(reason.text for reason in reasons if reason is not None)
-        lines += [f"  why: {plain(text)}" for text in texts]
+        lines += [f"  why, as of {clock(view.reasons_at)}: {plain(text)}" for text in texts]
     if jobs:
         lines.append("  snakemake-daskmpi explain, with a job's id or file, tells more of one.")
     return lines

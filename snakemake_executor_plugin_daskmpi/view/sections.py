@@ -37,7 +37,7 @@ def head(view: RunView, life: Life, now: float) -> RenderableType:
     how = f" {life.value}{', cut off by Ctrl-C, a signal or an error' * bool(view.end.get('is_interrupted'))}"
     lines = [_assembled(("Run ", ""), (view.folder.name, "bold"), (how, _STYLES[life]))]
     if not about:
-        return Text("\n").join([*lines, Text("Nothing is noted of it yet.")])
+        return Text("\n").join([*lines, Text(first_line_missing(view, life))])
     slurm_job = f", Slurm job {about['slurm_job']}" if about.get("slurm_job") else ""
     last = view.last_event_at
     since = f"since {clock(view.started_at)}"
@@ -54,6 +54,17 @@ def head(view: RunView, life: Life, now: float) -> RenderableType:
     if view.n_unreadable:
         lines.append(Text(f"{view.n_unreadable} lines of its record cannot be read; numbers may be too low."))
     return Text("\n").join(lines)
+
+
+def first_line_missing(view: RunView, life: Life) -> str:
+    """Return what is to be said of a record that does not begin as it should."""
+    if view.n_unreadable:
+        rest = "; of the rest, numbers may be too low" if view.last_event_at else ""
+        lines = "1 line" if view.n_unreadable == 1 else f"{view.n_unreadable} lines"
+        return f"Its record cannot be read ({lines}), or not from its first line on{rest}."
+    if view.last_event_at:
+        return "The first line of its record is missing; numbers may be too low."
+    return "Its record is empty: nothing is noted of it" + (" yet." if life is Life.GOES_ON else ".")
 
 
 def broken_off(view: RunView) -> list[Text]:
@@ -167,13 +178,17 @@ def workers(view: RunView, now: float, at_most: int) -> RenderableType | None:
 
 def waiting(view: RunView, at_most: int, *, on_one_line: bool = False) -> RenderableType | None:
     """Return why jobs wait, those of the same reason together."""
+    jobs = view.in_state(State.WAITING)
     numbers: dict[str, list[int]] = {}
     for reason in view.reasons:
-        numbers.setdefault(reason.text, []).append(reason.n_jobs)
-    if not numbers or not view.in_state(State.WAITING):
+        # They are noted once a second: those that had it may have started since.
+        if any(job.priority == reason.priority and job.asks == reason.asks for job in jobs):
+            numbers.setdefault(reason.text, []).append(reason.n_jobs)
+    if not numbers:
         return None
     texts = sorted(numbers, key=lambda text: -sum(numbers[text]))
-    lines = [Text(f"{sum(numbers[text])} waiting: {plain(text)}", "yellow") for text in texts[:at_most]]
+    lines = [Text(f"why, as of {clock(view.reasons_at)}:", "dim")]
+    lines += [Text(f"{sum(numbers[text])} waiting: {plain(text)}", "yellow") for text in texts[:at_most]]
     if len(texts) > at_most:
         lines.append(Text(f"and {len(texts) - at_most} other reasons: snakemake-daskmpi explain RULE", "dim"))
     return _joined([_one_line(line) for line in lines] if on_one_line else lines)

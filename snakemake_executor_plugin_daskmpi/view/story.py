@@ -33,6 +33,8 @@ _ASKED = {
     "tasks": "{} tasks",
 }
 _MOST_LOG_LINES = 10
+#: States of jobs that a run which stops leaves behind.
+UNENDED = (State.WAITING, State.SENT, State.RUNNING)
 
 
 def story_of(view: RunView, life: Life, attempts: Sequence[JobView], now: float) -> list[str]:
@@ -47,14 +49,34 @@ def story_of(view: RunView, life: Life, attempts: Sequence[JobView], now: float)
             log = log_text(view, earlier)
             lines.append(f"  attempt {number} {how_it_ended(earlier)}" + (f"; its log: {log}" if log else ""))
         lines.append(f"  attempt {len(attempts)} is the last one so far, told of here:")
-    if life is Life.BROKE_OFF and job.state in (State.WAITING, State.SENT, State.RUNNING):
+    lines += [f"  {line}" for line in _TELLERS[job.state](view, job, moment_of(view, life, now), life is Life.GOES_ON)]
+    if life is Life.BROKE_OFF and job.state in UNENDED:
         lines.append("  The run broke off: the same command of snakemake goes on, after --unlock if it finds a lock.")
-        return lines
-    return lines + [f"  {line}" for line in _TELLERS[job.state](view, job, now, life is Life.GOES_ON)]
+    return lines
 
 
-def one_line(view: RunView, job: JobView, now: float) -> str:
-    """Return the essence of a job."""
+def moment_of(view: RunView, life: Life, now: float) -> float:
+    """Return up to when times are counted: now if a run goes on, else its last event, after which nothing is known."""
+    return now if life is Life.GOES_ON else view.last_event_at
+
+
+def when_it_stopped(life: Life) -> str:
+    """Return the end of a sentence on what had not ended with a run."""
+    return f"when the run {'broke off' if life is Life.BROKE_OFF else 'ended'}"
+
+
+def one_line(view: RunView, job: JobView, life: Life, now: float) -> str:
+    """Return the essence of a job, as of when it was seen last."""
+    return _left_behind(view, job, life) or _essence(view, job, now)
+
+
+def _left_behind(view: RunView, job: JobView, life: Life) -> str:
+    if life is not Life.GOES_ON and job.state in UNENDED:
+        return f"{plain(job.name)} {_was(job, when_it_stopped(life), view.last_event_at)}"
+    return ""
+
+
+def _essence(view: RunView, job: JobView, now: float) -> str:
     match job.state:
         case State.RUNNING:
             return f"{plain(job.name)} has run on {plain(job.worker)} for {span(now - (job.started_at or now))}"
@@ -69,6 +91,14 @@ def one_line(view: RunView, job: JobView, now: float) -> str:
     return f"{plain(job.name)}, handed over {span(now - job.submitted_at)} ago"
 
 
+def _was(job: JobView, stopped: str, last: float) -> str:
+    """Return what a job did that a run left behind."""
+    if job.state is State.RUNNING:
+        return f"ran on {plain(job.worker)} {stopped}, for {span(last - (job.started_at or last))} by then"
+    ahead = f", sent ahead to {plain(job.worker)}" if job.state is State.SENT else ""
+    return f"waited {stopped}{ahead}, handed over {span(last - job.submitted_at)} before"
+
+
 def asked(job: JobView) -> str:
     """Return what a job asks for.
 
@@ -81,9 +111,8 @@ def asked(job: JobView) -> str:
 
 
 def _heading(view: RunView, life: Life, job: JobView) -> str:
-    if life is not Life.GOES_ON and job.state in (State.WAITING, State.SENT, State.RUNNING):
-        was = "ran" if job.state is State.RUNNING else "waited"
-        return f"{was} when the run {'broke off' if life is Life.BROKE_OFF else 'ended'}"
+    if life is not Life.GOES_ON and job.state in UNENDED:
+        return f"{'ran' if job.state is State.RUNNING else 'waited'} {when_it_stopped(life)}"
     if job.state is State.LEFT:
         return "is left for a later run" if job.key in view.set_aside else "was ended"
     return job.state.value
@@ -93,13 +122,15 @@ def _heading(view: RunView, life: Life, job: JobView) -> str:
 
 
 def _waiting(view: RunView, job: JobView, now: float, goes_on: bool) -> list[str]:  # noqa: FBT001 - a table's
+    for_long = span(now - job.submitted_at)
     if not goes_on:
-        return ["It did not start in this run; the same command of snakemake goes on."]
-    lines = [f"was handed over at {clock(job.submitted_at)}, {span(now - job.submitted_at)} ago"]
+        handed_over = f"was handed over at {clock(job.submitted_at)}, {for_long} before the last that was noted"
+        return [handed_over, "It did not start in this run; the same command of snakemake goes on."]
+    lines = [f"was handed over at {clock(job.submitted_at)}, {for_long} ago"]
     reason = view.reason_of(job)
     if reason is None:
         return [*lines, "It waits for its turn: more urgent jobs come first, or it has only just come."]
-    lines.append(f"Why it waits: {plain(reason.text)}.")
+    lines.append(f"Why it waits, as of {clock(view.reasons_at)}: {plain(reason.text)}.")
     lines += _holders(view, reason, now)
     lines.append(f"What lets it start: {_remedy(view, reason)}.")
     if reason.n_jobs > 1:
@@ -132,6 +163,8 @@ def _remedy(view: RunView, reason: Reason) -> str:
 
 
 def _sent(view: RunView, job: JobView, now: float, goes_on: bool) -> list[str]:  # noqa: FBT001, ARG001
+    if not goes_on:
+        return [f"It was sent ahead to {plain(job.worker)}, and did not start there as far as was noted."]
     before = view.jobs.get(job.after)
     name = plain(before.name) if before is not None else "another job"
     return [f"It was sent ahead to {plain(job.worker)}, and starts there as soon as {name} has ended."]
@@ -142,12 +175,14 @@ def _running(view: RunView, job: JobView, now: float, goes_on: bool) -> list[str
     worker = view.workers.get(job.worker)
     host = f" ({plain(worker.host)})" if worker else ""
     if not goes_on:
-        return [f"It had run on {plain(job.worker)}{host} since {clock(started)}, and its end was not noted."]
-    lines = [f"It runs on {plain(job.worker)}{host} since {clock(started)}, for {span(now - started)}."]
+        so_long = f"since {clock(started)}, for {span(now - started)} up to the last that was noted"
+        lines = [f"It ran on {plain(job.worker)}{host} {so_long}; its end was not."]
+    else:
+        lines = [f"It runs on {plain(job.worker)}{host} since {clock(started)}, for {span(now - started)}."]
     if job.gpus:
         lines.append(f"Its GPUs: {plain(', '.join(job.gpus))}.")
     log = log_text(view, job)
-    return [*lines, f"Its output so far: {log}"] if log else lines
+    return [*lines, f"Its output{' so far' if goes_on else ''}: {log}"] if log else lines
 
 
 def _done(view: RunView, job: JobView, now: float, goes_on: bool) -> list[str]:  # noqa: FBT001, ARG001
@@ -182,9 +217,13 @@ def _times(job: JobView) -> list[str]:
 def _used(job: JobView) -> list[str]:
     """Return what a job used against what it asked for, as far as that was seen."""
     parts = []
-    if peak := job.ended.get("peak_rss_mb"):
-        mem_mb = job.asks.get("mem_mb")
-        parts.append(f"{peak} MB of memory at most" + (f" of {mem_mb} asked for" if mem_mb else ""))
+    mem_mb = job.asks.get("mem_mb")
+    of = f" of {plain(mem_mb)} asked for" if mem_mb else ""
+    # Where it was read, PSS says it: in RSS, what a job shares with others counts in full.
+    if peak := job.ended.get("peak_pss_mb"):
+        parts.append(f"{plain(peak)} MB of memory at most{of}")
+    elif peak := job.ended.get("peak_rss_mb"):
+        parts.append(f"about {plain(peak)} MB of memory at most{of}, with pages that it shares with its worker")
     cpu_s, seconds = job.ended.get("cpu_s"), job.seconds
     if cpu_s and seconds:
         cores = f"{job.n_cores} core{'s' * (job.n_cores != 1)}"

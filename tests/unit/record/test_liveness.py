@@ -65,3 +65,19 @@ def test_of_a_run_elsewhere_the_time_of_its_record_tells(tmp_path: Path):
     os.utime(record.path, (past, past))
     assert life_of(record.view()) is Life.BROKE_OFF
     assert [path.name for path in record.folder.iterdir()] == [record.path.name], "nothing is left there"
+
+
+def test_a_run_whose_first_line_is_missing_is_known_by_the_process_that_its_id_names(tmp_path: Path):
+    for pid, life in ((os.getpid(), Life.GOES_ON), (ended_process(), Life.BROKE_OFF)):
+        record = Record(tmp_path, f"2026-01-01T120000.000000-{pid}")
+        record.path.write_text("not its first line\n")
+        assert life_of(record.view()) is life
+
+
+def test_an_empty_record_of_no_process_here_is_that_of_a_run_elsewhere_for_a_moment_only(tmp_path: Path):
+    record = Record(tmp_path, f"2026-01-01T120000.000000-{ended_process()}")
+    record.path.write_text("")
+    assert life_of(record.view()) is Life.GOES_ON
+    past = time.time() - 15
+    os.utime(record.path, (past, past))
+    assert life_of(record.view()) is Life.BROKE_OFF

@@ -11,6 +11,7 @@ from rich.console import Console
 from records import START, Record
 from snakemake_executor_plugin_daskmpi.record.liveness import Life
 from snakemake_executor_plugin_daskmpi.view.status import fitting_picture, picture
+from snakemake_executor_plugin_daskmpi.view.times import clock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,7 +137,48 @@ def test_of_a_run_that_has_ended_what_snakemake_ran_itself_is_told_too(record: R
 def test_a_record_with_no_line_yet_is_shown(tmp_path: Path):
     record = Record(tmp_path)
     record.path.write_text("")
-    assert "Nothing is noted of it yet." in shown(record)
+    assert "Its record is empty: nothing is noted of it yet." in shown(record)
+    assert "Its record is empty: nothing is noted of it.\n" in shown(record, Life.BROKE_OFF)
+
+
+def test_a_record_that_cannot_be_read_is_told_from_an_empty_one(tmp_path: Path):
+    record = Record(tmp_path)
+    record.path.write_text("what is\nthis?\n")
+    assert "Its record cannot be read (2 lines)" in shown(record)
+    record.submitted("a")
+    assert "of the rest, numbers may be too low" in shown(record)
+
+
+def test_a_record_whose_first_line_is_missing_is_shown_with_what_else_it_says(tmp_path: Path):
+    record = Record(tmp_path)
+    record.path.write_text("")
+    record.ran("a")
+    text = shown(record)
+    assert "The first line of its record is missing" in text
+    assert "1 of 1 jobs done" in text
+
+
+def test_it_is_said_as_of_when_the_reasons_are(record: Record):
+    reason = {"cause": "cores", "asks": {}, "priority": 0, "n_jobs": 1, "text": "it rains", "example": "c"}
+    record.note("waiting", time=START + 7, reasons=[reason])
+    assert f"why, as of {clock(START + 7)}:\n1 waiting: it rains" in shown(record)
+
+
+def test_a_reason_that_no_job_has_any_more_is_left_out(record: Record):
+    record.submitted("f", jobid=6, asks={"cores": 4})
+    reasons = [
+        {"cause": "cores", "asks": asks, "priority": 0, "n_jobs": n, "text": text, "example": example}
+        for asks, n, text, example in (({"cores": 4}, 1, "it is large", "f"), ({}, 2, "it is small", "c"))
+    ]
+    record.note("waiting", reasons=reasons)
+    assert "1 waiting: it is large" in shown(record)
+    record.started("f")
+    text = shown(record)
+    assert "it is large" not in text
+    assert "2 waiting: it is small" in text
+    record.started("c")
+    record.started("d")
+    assert "why, as of" not in shown(record)
 
 
 HOSTILE = "[red]x[/red] \x1b]0;title\x07 \x1b[2J \u202e :smile: \udcff\n\r\x9b"
