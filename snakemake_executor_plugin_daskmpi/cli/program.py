@@ -6,19 +6,31 @@ Runs on: the login node, in a batch script, or on a laptop; ``doctor`` also on e
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import importlib.metadata
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.cli import options, texts, verbs
 from snakemake_executor_plugin_daskmpi.cli.commands import parted
-from snakemake_executor_plugin_daskmpi.errors import DaskMpiError, SettingsError, did_you_mean, nearest
+from snakemake_executor_plugin_daskmpi.errors import (
+    DaskMpiError,
+    SettingsError,
+    did_you_mean,
+    nearest,
+    three_part_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PROGRAM = "snakemake-daskmpi"
 _PACKAGE = "snakemake-executor-plugin-daskmpi"
+#: The exit code of what a closed pipe has ended, as shells count: 128 and SIGPIPE.
+_CLOSED_PIPE = 141
 
 _VERBS: dict[str, tuple[Callable[..., int], Callable[[argparse.ArgumentParser], None]]] = {
     "plan": (verbs.plan, options.of_plan),
@@ -35,7 +47,44 @@ _VERBS: dict[str, tuple[Callable[..., int], Callable[[argparse.ArgumentParser], 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out a command line, and return the exit code."""
+    """Carry out a command line, and return the exit code, once all that it says is written."""
+    if sys.stdout is None:  # closed, as by >&-
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+    try:
+        try:
+            return _carried_out(arguments)
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if not _has_lost_stdout():
+            raise
+        if error.errno == errno.EPIPE:
+            return _CLOSED_PIPE
+        message = three_part_message(
+            "Not all of the output could be written.",
+            seen=f"{error.strerror}.",
+            next_step="send it to where there is room: df -h shows how much.",
+        )
+        print(f"{PROGRAM}: {message}", file=sys.stderr)
+        return 1
+
+
+def _has_lost_stdout() -> bool:
+    """Say whether stdout takes no more; what is left for it then goes nowhere, or Python would complain at its end."""
+    try:
+        # With PYTHONUNBUFFERED nothing is left that a flush could fail with.
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        with contextlib.suppress(OSError):  # there is no file behind it
+            os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return True
+    return False
+
+
+def _carried_out(arguments: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
     if not given:

@@ -5,6 +5,7 @@ Runs on: wherever somebody looks at a run.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -32,6 +33,8 @@ _WIDTH = 120
 _RULES, _WORKERS, _REASONS, _FAILED = 40, 16, 10, 10
 #: The same in a picture that has to fit a terminal, whose workers take what is left.
 _FEW_RULES, _FEW = 12, 4
+#: A terminal with fewer columns or lines shows numbers first, as the rest may not fit.
+_SMALL = (40, 12)
 
 
 def main(directory: Path, part: str) -> int:
@@ -68,7 +71,15 @@ def console_of() -> Console:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH
-    return Console(width=width, markup=False, emoji=False, highlight=False)
+    return _Console(width=width, markup=False, emoji=False, highlight=False)
+
+
+class _Console(Console):
+    """One that leaves a closed pipe to the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what rich has caught."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def picture(view: RunView, life: Life, now: float) -> RenderableType:
@@ -96,6 +107,8 @@ def fitting_picture(view: RunView, now: float, console: Console) -> RenderableTy
         sections.components(view),
         sections.waiting(view, _FEW, on_one_line=True),
     ]
+    if console.width < _SMALL[0] or console.height < _SMALL[1]:
+        parts[:2] = parts[1::-1]
     taken = len(console.render_lines(_stacked(parts)))
     return _stacked([*parts, sections.workers(view, now, console.height - taken - 1)])
 

@@ -215,6 +215,13 @@ def test_a_picture_fits_its_terminal(record: Record, width: int, height: int):
         assert "other workers" in "".join(segment.text for line in rendered for segment in line)
 
 
+def test_a_small_terminal_has_the_numbers_of_jobs_first(record: Record):
+    console = Console(file=io.StringIO(), width=24, height=8, markup=False)
+    rendered = console.render_lines(fitting_picture(record.view(), NOW, console))
+    seen = " ".join("".join(segment.text for segment in line).strip() for line in rendered[:8])
+    assert "1 of 10 jobs done (10%), 1 running, 2 waiting for workers" in seen
+
+
 def test_colours_are_left_out_where_nobody_wants_them(record: Record, monkeypatch: pytest.MonkeyPatch):
     assert "\x1b[31m" in shown(record, force_terminal=True, color_system="standard")
     monkeypatch.setenv("NO_COLOR", "1")
