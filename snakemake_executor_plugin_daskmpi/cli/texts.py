@@ -105,8 +105,8 @@ Examples:
     "watch": VerbText(
         "[RUN] [--directory DIR]",
         """\
-Show what 'status' shows on the whole terminal, for as long as the run goes on. Ctrl-C leaves it,
-and does nothing to the run.
+Show what 'status' shows on the whole terminal, for as long as the run goes on. q or Ctrl-C
+leaves it, and does nothing to the run. If Snakemake has only just started here, it waits for its run.
 """,
         """\
 Example:

@@ -123,3 +123,24 @@ def test_ctrl_c_leaves_a_run_alone_and_restores_the_terminal(workflow: Workflow,
     assert not run.has_ended
     workflow.write("go", "")
     run.ends_with(0)
+
+
+def test_q_leaves_a_run_alone_and_restores_the_terminal(workflow: Workflow, terminal: Terminal):
+    run = started(workflow)
+    terminal.type(shlex.join([*PROGRAM, "watch"]) + '; echo "code $?"', "Enter")
+    terminal.shows("goes on", "2 running")
+    terminal.type("q")
+    assert "2 running" not in terminal.shows("code 0")
+    terminal.type("echo still $((40 + 2))", "Enter")
+    terminal.shows("echo still", "still 42")
+    assert not run.has_ended
+    workflow.write("go", "")
+    run.ends_with(0)
+
+
+def test_watch_says_that_no_run_goes_on_and_shows_the_last_one(workflow: Workflow, terminal: Terminal):
+    run = started(workflow)
+    workflow.write("go", "")
+    run.ends_with(0)
+    terminal.type(shlex.join([*PROGRAM, "watch"]) + '; echo "code $?"', "Enter")
+    terminal.shows("No run goes on here now. The last one:", "has ended", "6 of 6 jobs done (100%)", "code 0")
