@@ -41,11 +41,13 @@ class Screen:
         """Return what the terminal is sent by an action."""
         with contextlib.redirect_stderr(self.stderr):
             action()
-        os.set_blocking(self.master, False)
-        try:
-            return os.read(self.master, 10_000).decode()
-        except BlockingIOError:
-            return ""
+        # A terminal takes its time: what is sent after it tells that all has come.
+        self.stderr.write("\0")
+        self.stderr.flush()
+        sent = b""
+        while not sent.endswith(b"\0"):
+            sent += os.read(self.master, 10_000)
+        return sent[:-1].decode()
 
     def draw(self) -> str:
         """Draw the line some seconds later."""
