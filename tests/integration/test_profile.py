@@ -57,6 +57,7 @@ VALUES: dict[str, Any] = {
     "linger": 44,
     "respawn": 2,
     "insecure": True,
+    "dashboard": True,
     "mpiexec": "mpiexec --oversubscribe -x A=b",
     "startup_timeout": 33,
     "deadline": "90m",

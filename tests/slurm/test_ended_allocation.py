@@ -46,7 +46,7 @@ def start(workflow: Workflow) -> tuple[SlurmRun, Batch]:
     workflow.write("Snakefile", SNAKEFILE)
     batch = batch_of(workflow, srun=tuple(srun_command(Step("pmi2", (1, 5)))))
     run = submit(workflow, PLAN, batch)
-    workflow.wait_for(*(f"started.{n}" for n in range(4)), run=run)
+    workflow.wait_for(*(f"started.{n}" for n in range(4)), run=run, filled=True)
     return run, batch
 
 
