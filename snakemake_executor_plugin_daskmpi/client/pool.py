@@ -204,7 +204,7 @@ class Pool:
             )
         self._sweep_later()
         self._tell_of_done()
-        self._recorder.waiting(self._state.reasons())
+        self._recorder.waiting(self._state.reasons)
         self._recorder.set_aside(self._state.set_aside.values(), self._state.why_draining)
         self._recorder.show_life()
         if self._state.may_be_over:

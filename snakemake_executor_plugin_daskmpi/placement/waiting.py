@@ -5,6 +5,7 @@ Runs on: rank 1. Pure.
 
 from __future__ import annotations
 
+from heapq import nsmallest
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,7 +43,7 @@ def why_waiting(
     shelves: Shelves, fleet: Fleet, limit: CoreLimit, reservations: Reservations, at_most: int
 ) -> list[Why]:
     """Return why jobs wait, by piles, those of the highest rank first, and at most so many."""
-    piles = sorted(shelves.piles, key=attrgetter("rank"))[:at_most]
+    piles = nsmallest(at_most, shelves.piles, key=attrgetter("rank"))
     return [_why(pile, fleet.serving(pile.request.component), shelves, limit, reservations) for pile in piles]
 
 

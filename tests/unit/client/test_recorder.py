@@ -11,6 +11,8 @@ import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from snakemake_executor_plugin_daskmpi.client.job import Job
 from snakemake_executor_plugin_daskmpi.client.recorder import Recorder
 from snakemake_executor_plugin_daskmpi.messages import Grant, JobOutcome, JobSpec, OutcomeKind
@@ -75,7 +77,7 @@ def test_hostile_names_stay_within_their_line(tmp_path: Path):
     recorder = recorder_in(tmp_path)
     recorder.submitted(job(HOSTILE, output=HOSTILE))
     recorder.drain(HOSTILE)
-    recorder.waiting([Reason(Cause.CORES, {}, 0, 1, HOSTILE, "run-1")])
+    recorder.waiting(lambda: [Reason(Cause.CORES, {}, 0, 1, HOSTILE, "run-1")])
     recorder.flush()
     lines = (tmp_path / FILE_NAME).read_bytes().split(b"\n")
     assert [json.loads(line)["event"] for line in lines[:-1]] == ["run", "submitted", "drain", "waiting"]
@@ -153,12 +155,27 @@ def test_what_has_not_changed_is_noted_once(tmp_path: Path):
     recorder = recorder_in(tmp_path)
     reasons = [Reason(Cause.CORES, {}, 0, 1, "it rains", "run-1")]
     for _ in range(3):
-        recorder.waiting(list(reasons))
+        recorder.waiting(lambda: list(reasons))
         recorder.drain("why")
         recorder.set_aside([job()], "")
     recorder.close()
     events = [json.loads(line)["event"] for line in (tmp_path / FILE_NAME).read_text().splitlines()]
     assert events == ["run", "waiting", "drain", "set-aside"]
+
+
+@pytest.mark.parametrize(("after_s", "cost_s", "next_s"), [(0, 0.2, 20), (7200, 0.001, 7.2), (10, 0.0, 0.01)])
+def test_why_jobs_wait_is_looked_at_seldom_where_that_takes_long_or_the_run_has(
+    tmp_path: Path, after_s: float, cost_s: float, next_s: float
+):
+    times = iter(
+        [0, after_s, after_s + cost_s, after_s + 0.99 * next_s, after_s + 1.01 * next_s, after_s + 1.02 * next_s]
+    )
+    recorder = Recorder(tmp_path, stopwatch=lambda: next(times))
+    looks: list[None] = []
+    for expected in (1, 1, 2):
+        recorder.waiting(lambda: looks.append(None) or [])
+        assert len(looks) == expected
+    recorder.close()
 
 
 def test_life_shows_by_the_time_of_the_last_change(tmp_path: Path):
