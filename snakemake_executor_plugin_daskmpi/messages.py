@@ -187,13 +187,20 @@ class WorkerInfo:
     het_group: int | None = None
     #: How many times it is started anew when it is lost, by whoever has started it.
     lives_left: int = 0
+    #: Slurm's id of the further allocation that it has joined with; "" for a worker that is there from the start.
+    allocation: str = ""
+    #: Seconds until that allocation ends; None if it lasts as long as the run's own.
+    ends_in_s: float | None = None
+    #: Seconds of that whole allocation.
+    length_s: float = 0.0
 
     @property
     def step_group(self) -> str:
         """What it has in common with the workers that one ``srun`` step can span with it; "" if there are none."""
         if not self.node:
             return ""
-        return "allocation" if self.het_group is None else f"component {self.het_group}"
+        whole = f"allocation {self.allocation}".rstrip()
+        return whole if self.het_group is None else f"component {self.het_group} of {whole}"
 
 
 def exit_text(exit_code: int | None, signal_number: int | None) -> str:

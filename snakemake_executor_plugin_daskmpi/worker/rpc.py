@@ -10,7 +10,8 @@ import dataclasses
 import logging
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snakemake_executor_plugin_daskmpi.messages import JobOutcome, OutcomeKind, WorkerInfo
 from snakemake_executor_plugin_daskmpi.rank import rank_log, roles
@@ -22,18 +23,36 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.messages import Grant, JobSpec, RunContext
     from snakemake_executor_plugin_daskmpi.worker.runner import Runner
 
-#: The runner of this process, set by whoever starts the Dask worker.
+
+class Stay(NamedTuple):
+    """For how long a worker is there."""
+
+    #: Slurm's id of the further allocation that it has joined with; "" if it is there from the start.
+    allocation: str = ""
+    #: When that ends, in seconds since the epoch; None if it lasts as long as the run's own.
+    ends_at: float | None = None
+    #: Seconds of that whole allocation.
+    length_s: float = 0.0
+
+    @property
+    def ends_in_s(self) -> float | None:
+        """Seconds until it ends: these mean the same on hosts whose clocks differ."""
+        return None if self.ends_at is None else self.ends_at - time.time()
+
+
+#: The runner of this process, and for how long it is there; set by whoever starts the Dask worker.
 _runner: Runner | None = None
+_stay = Stay()
 #: To rank 1, while a run goes on.
 _stream: Stream | None = None
 
 _log = logging.getLogger(__name__)
 
 
-def install(runner: Runner) -> None:
-    """Make a runner the one of this process."""
-    global _runner  # noqa: PLW0603 - Dask calls functions, not objects, by reference
-    _runner = runner
+def install(runner: Runner, stay: Stay = Stay()) -> None:  # noqa: B008 - it cannot change
+    """Make a runner the one of this process, for as long as it is there."""
+    global _runner, _stay
+    _runner, _stay = runner, stay
 
 
 def _installed() -> Runner:
@@ -54,6 +73,9 @@ async def describe(dask_worker: Any) -> WorkerInfo:
         node=os.environ.get("SLURMD_NODENAME", "") if roles.in_step(os.environ) else "",
         het_group=roles.own_component(os.environ),
         lives_left=runner.lives_left,
+        allocation=_stay.allocation,
+        ends_in_s=_stay.ends_in_s,
+        length_s=_stay.length_s,
     )
 
 

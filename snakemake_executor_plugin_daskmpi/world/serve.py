@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 def main(order: Order) -> None:
     """Carry out an order."""
     role = roles.Role.of(order.rank)
-    name = f"rank {order.rank}"
+    name = order.name or f"rank {order.rank}"
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     # As in an MPI world: before Dask's threads are there.
@@ -76,7 +76,7 @@ async def _worker(name: str, order: Order, forkserver_pid: int, connection: Conn
 
     offer = limits.offer_of(Settings(**order.settings), os.environ, limits.Share(*order.share), order.cores)
     ours = runner.Runner(name, offer, connection, forkserver_pid, order.lives_left)
-    rpc.install(ours)
+    rpc.install(ours, rpc.Stay(order.allocation, order.ends_at, order.length_s))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end_now, ours)
 
     async def serve() -> None:

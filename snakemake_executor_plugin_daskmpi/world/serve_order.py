@@ -43,6 +43,13 @@ class Order:
     lives_left: int = 0
     #: Of the run, as keyword arguments.
     settings: dict[str, Any] = field(default_factory=dict)
+    #: What it is called in messages, if not by its rank: those of a further allocation have ranks of their own.
+    name: str = ""
+    #: For a worker of a further allocation: Slurm's id of that, when it ends in seconds since the epoch, None if it
+    #: lasts as long as the run, and its whole length in seconds.
+    allocation: str = ""
+    ends_at: float | None = None
+    length_s: float = 0.0
 
     @classmethod
     def read(cls, text: str) -> Order:
