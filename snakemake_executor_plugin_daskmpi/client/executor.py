@@ -233,7 +233,8 @@ class Executor(SpawningExecutor):
     def _read_request(self, resources: tuple[tuple[str, object], ...], _types: tuple[type, ...]) -> JobResources:
         """Return what resources ask for, and tell of those that have no effect here."""
         asked = dict(resources)
-        self._notes.foreign(asked, steered=self._pool is not None and self._pool.names_components)
+        may_name = self._state.may_grow and self._settings.components is not None
+        self._notes.foreign(asked, steered=may_name or self._state.queue.names_components)
         return JobResources.of(asked)
 
     def handle_job_success(self, job: JobExecutorInterface) -> None:

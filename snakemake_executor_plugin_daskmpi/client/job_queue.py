@@ -79,6 +79,11 @@ class JobQueue:
         return self._placement.workers
 
     @property
+    def names_components(self) -> bool:
+        """Whether workers take only jobs of certain components."""
+        return self._placement.names_components
+
+    @property
     def waiting(self) -> list[Job]:
         """The jobs that no worker has."""
         return [job for job in self.jobs.values() if job.worker is None]

@@ -11,33 +11,30 @@ connections. Dask knows who is there and who is lost.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.client import actions as do
 from snakemake_executor_plugin_daskmpi.client.guard import Guard
+from snakemake_executor_plugin_daskmpi.client.reception import Reception
 from snakemake_executor_plugin_daskmpi.client.worker_streams import WorkerStreams
 from snakemake_executor_plugin_daskmpi.errors import PoolError
-from snakemake_executor_plugin_daskmpi.rank import graces, rank_log
-from snakemake_executor_plugin_daskmpi.worker import rpc
-from snakemake_executor_plugin_daskmpi.world.workers import workers_of
+from snakemake_executor_plugin_daskmpi.rank import graces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Future
 
     from snakemake_executor_plugin_daskmpi.client.actions import Action
+    from snakemake_executor_plugin_daskmpi.client.grower import Grower
     from snakemake_executor_plugin_daskmpi.client.job import Job
     from snakemake_executor_plugin_daskmpi.client.recorder import Recorder
     from snakemake_executor_plugin_daskmpi.client.reports import Reports
     from snakemake_executor_plugin_daskmpi.client.run_state import Drains, RunState
-    from snakemake_executor_plugin_daskmpi.messages import Grant, JobOutcome, RunContext, WorkerInfo
+    from snakemake_executor_plugin_daskmpi.messages import Grant, JobOutcome, RunContext
     from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
     from snakemake_executor_plugin_daskmpi.world.link import World
-
-_log = logging.getLogger(__name__)
 
 #: Seconds between two looks for what no event tells of.
 _SWEEP_S = 1.0
@@ -75,14 +72,14 @@ class Pool:
         self._streams = WorkerStreams(
             self._link.client, self._guard, self._lose, self._on_outcomes, self._snakemake.warn
         )
+        self._reception = Reception(world, state, recorder, self._guard, self._streams, self._do)
+        self._has_looked = False
         self._cancelling: Future[None] | None = None
-        #: Whether workers take only jobs of certain components; known once open.
-        self.names_components = False
 
     # -- called by the executor, in Snakemake's threads ------------------------------------
 
     def open(self, context: RunContext, timeout_s: float) -> Mapping[str, WorkerResources]:
-        """Wait for all workers, prepare them for a run, and return what they offer by name."""
+        """Wait for all workers of the world, prepare them for a run, and return what they offer by name."""
         return self._link.call(self._open(context, timeout_s))
 
     def watch(self, deadline: Deadline) -> None:
@@ -114,8 +111,12 @@ class Pool:
         """Stop listening. The world stays."""
         self._link.call(self._close(), timeout_s=graces.CANCEL_S)
 
+    def tell(self, step: Callable[[], None]) -> None:
+        """Have something done in the loop; an error in it breaks the run. May be called by a signal's handler."""
+        self._link.loop.call_soon_threadsafe(self._guard.step(step))
+
     def _tell(self, event: Callable[[], list[Action]]) -> None:
-        self._link.loop.call_soon_threadsafe(self._guard.step(lambda: self._do(event())))
+        self.tell(lambda: self._do(event()))
 
     def _take_in(self) -> list[Action]:
         self._has_mail = False
@@ -133,59 +134,37 @@ class Pool:
         else:
             self._link.loop.call_later(_SWEEP_S, self._break, error)
 
+    # -- called by whoever lets the run grow, in the loop's thread -------------------------------
+
+    @property
+    def grower(self) -> Grower | None:
+        """Who lets the run grow, if anybody does."""
+        return self._reception.grower
+
+    @grower.setter
+    def grower(self, grower: Grower | None) -> None:
+        self._reception.grower = grower
+
+    def dismiss(self, addresses: Iterable[str], why: str) -> None:
+        """Let workers take no further jobs, and each of them leave as soon as it has none."""
+        self._do(self._state.on_dismiss(addresses, why))
+
+    def refuse_held(self, keys: Iterable[str], why: str) -> None:
+        """Hold jobs no longer for a worker that could run them: none will come, and why."""
+        self._do(self._state.on_no_growth(keys, why))
+
     # -- what happens --------------------------------------------------------------------------
 
     async def _open(self, context: RunContext, timeout_s: float) -> Mapping[str, WorkerResources]:
-        client = self._link.client
-        self._context = context
-        for info in await workers_of(self._world, timeout_s):
-            self._add(info)
-        offers = self._state.queue.offers
-        self.names_components = any(offer.components is not None for offer in offers.values())
-        client.subscribe_topic("all", lambda event: self._guard.step(lambda: self._on_cluster_event(event[1]))())
-        await client.run_on_scheduler(rank_log.open_rank_log, context.run_dir)
-        await asyncio.gather(*map(self._streams.open, offers))
-        await client.run(rpc.prepare, context)
+        offers = await self._reception.open(context, timeout_s)
         self._sweep_later()
-        return {self._state.queue.workers[address].name: offer for address, offer in offers.items()}
+        return offers
 
-    def _add(self, info: WorkerInfo) -> None:
-        self._recorder.worker(info)
-        self._do(self._state.on_worker_added(info))
+    async def _lose(self, address: str) -> None:
+        await self._reception.lose(address)
 
     def _on_outcomes(self, outcomes: list[JobOutcome]) -> None:
         self._do([action for outcome in outcomes for action in self._state.on_outcome(outcome)])
-
-    def _on_cluster_event(self, message: dict[str, Any]) -> None:
-        address = message.get("worker", "")
-        is_known = address in self._state.queue.workers
-        if message.get("action") == "remove-worker" and is_known:
-            self._guard.in_background(self._lose(address))
-        elif message.get("action") == "add-worker" and not is_known and not self._state.is_cancelled:
-            self._guard.in_background(self._welcome(address))
-
-    async def _lose(self, address: str) -> None:
-        unsent = await self._streams.lose(address)
-        if unsent is not None:
-            # One that came back, and was lost again before it was taken in, has no name yet.
-            info = self._state.queue.workers.get(address)
-            _log.error("%s was lost", name := info.name if info else address)
-            there = [job for job in self._state.queue.jobs.values() if job.worker == address]
-            actions = self._state.on_worker_lost(address, unsent)
-            self._recorder.worker_lost(name, there, comes_back=any(isinstance(one, do.Respawn) for one in actions))
-            self._do(actions)
-
-    async def _welcome(self, address: str) -> None:
-        """Take in a worker that was started anew."""
-        client = self._link.client
-        try:
-            info: WorkerInfo = (await client.run(rpc.describe, workers=[address]))[address]
-            await self._streams.open(address)
-            await client.run(rpc.prepare, self._context, workers=[address])
-        except Exception:  # noqa: BLE001 - it died again, perhaps: then the others do the rest
-            _log.exception("a worker at %s came, and could not be taken in", address)
-            return
-        self._add(info)
 
     def _sweep_later(self) -> None:
         self._sweeper = self._link.loop.call_later(_SWEEP_S, self._guard.step(self._sweep))
@@ -203,7 +182,12 @@ class Pool:
                 next_step="look at rank-0.log of this run; the same command continues the workflow.",
             )
         self._sweep_later()
+        if not self._has_looked:
+            self._has_looked = True
+            self._reception.look()
         self._tell_of_done()
+        if self.grower is not None:
+            self.grower.on_sweep()
         self._recorder.waiting(self._state.reasons)
         self._recorder.set_aside(self._state.set_aside.values(), self._state.why_draining)
         self._recorder.show_life()
@@ -296,5 +280,5 @@ class Pool:
         for handle in (self._alarm, self._sweeper, self._telling):
             if handle is not None:
                 handle.cancel()
-        self._link.client.unsubscribe_topic("all")
+        self._reception.close()
         self._streams.close()

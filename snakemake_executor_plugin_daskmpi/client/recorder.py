@@ -142,12 +142,18 @@ class Recorder:
             host=info.host,
             het_group=info.het_group,
             **{name: offer[name] for name in ("cores", "mem_mb", "disk_mb", "gpus", "components")},
+            **({"allocation": info.allocation} if info.allocation else {}),
+            **({"ends_at": round(self._clock() + info.ends_in_s, 3)} if info.ends_in_s is not None else {}),
         )
 
     def worker_lost(self, name: str, jobs: Iterable[Job], *, comes_back: bool) -> None:
         """Note that a worker was lost; of the jobs that it had, those that have no worker now wait again."""
         waits = [job.key for job in jobs if job.worker is None]
         self._note(Kind.WORKER_LOST, worker=name, comes_back=comes_back, waits=waits)
+
+    def worker_left(self, name: str, why: str) -> None:
+        """Note that a worker has left in order."""
+        self._note(Kind.WORKER_LEFT, worker=name, why=why)
 
     # -- jobs ----------------------------------------------------------------------------------
 

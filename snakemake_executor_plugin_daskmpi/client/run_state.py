@@ -62,6 +62,8 @@ class RunState:
         was ended by SIGTERM, may be the first sign that all processes of the run are being ended.
     patience_s
         Seconds to wait for a lost worker that is started anew.
+    may_grow
+        Whether further workers may come: jobs that none of those that are there can hold wait for them.
     clock
         Seconds that never go back.
     """
@@ -70,6 +72,7 @@ class RunState:
     is_world: bool = False
     is_slurm_step: bool = False
     patience_s: float = 300.0
+    may_grow: bool = False
     clock: Callable[[], float] = time.monotonic
     #: Why nothing starts any more, in words; "" while jobs do.
     why_draining: str = ""
@@ -101,6 +104,11 @@ class RunState:
     def is_idle(self) -> bool:
         """Whether no job waits or runs."""
         return not (self.queue.jobs or self._held or self._withheld)
+
+    @property
+    def held(self) -> list[Job]:
+        """The jobs that no worker that is there can hold, and that wait for one that could."""
+        return [*self._held.values()]
 
     @property
     def may_be_over(self) -> bool:
@@ -160,6 +168,26 @@ class RunState:
         # The worker that runs the body ends it; its outcome comes as any other.
         reason = f"worker {info.name} on {info.host}, which had tasks of it, died"
         return actions + [EndJob(job.key, job.worker or "", reason) for job in lost.shared]
+
+    def why_dismissed(self, address: str) -> str | None:
+        """Return why a worker was told to leave; None if it was not."""
+        return None
+
+    def awaits(self, name: str) -> bool:
+        """Say whether a lost worker is awaited."""
+        return name in self._awaited
+
+    def on_dismiss(self, addresses: Iterable[str], why: str) -> list[Action]:
+        """Let workers take no further jobs, and each of them leave as soon as it has none."""
+        return []
+
+    def on_worker_left(self, address: str) -> list[Action]:
+        """Forget a worker that has left as it was told."""
+        return []
+
+    def on_no_growth(self, keys: Iterable[str], why: str) -> list[Action]:
+        """Report jobs that were held for a worker that could run them, and say why none comes."""
+        return []
 
     # -- jobs ----------------------------------------------------------------------------------
 

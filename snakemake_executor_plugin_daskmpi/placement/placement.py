@@ -80,6 +80,11 @@ class Placement:
         return MappingProxyType({name: worker.offer for name, worker in self._fleet.workers.items()})
 
     @property
+    def names_components(self) -> bool:
+        """Whether some worker names the components that it serves."""
+        return self._fleet.names_components
+
+    @property
     def queued(self) -> int:
         """Number of jobs that wait."""
         return len(self._waiting.pile_of)

@@ -16,8 +16,10 @@ reader does not know it skips: new fields and new kinds of events may be added. 
                         ``patterns``: by rule, what its files are called, with wildcards in braces
 ``deadline``            ``ends_at``, ``drains_at``, ``said_by``
 ``worker``              a worker has joined: ``worker``, ``host``, ``het_group``, ``cores``, ``mem_mb``, ``disk_mb``,
-                        ``gpus``, ``components``
+                        ``gpus``, ``components``; ``allocation``, Slurm's id of the further allocation that it has
+                        joined with, and ``ends_at`` if that ends before the run's own
 ``worker-lost``         ``worker``, ``comes_back``; ``waits``: jobs that had been sent there, and wait again
+``worker-left``         ``worker``, ``why``: it had nothing to do any more, or its time was over
 ``submitted``           Snakemake has handed a job over: ``job`` (unique, one for each attempt), ``name`` (as messages
                         have it), ``rule``, ``jobid``, ``attempt``, ``outputs``, ``needs`` (``jobid`` of the jobs that
                         it comes after), ``asks`` (:class:`JobResources` without its defaults), ``priority``,
@@ -59,6 +61,7 @@ class Kind(StrEnum):
     DEADLINE = "deadline"
     WORKER = "worker"
     WORKER_LOST = "worker-lost"
+    WORKER_LEFT = "worker-left"
     SUBMITTED = "submitted"
     LOCAL = "local"
     STARTED = "started"

@@ -45,13 +45,22 @@ async def remove(address: str, dask_scheduler: Any) -> None:
     await dask_scheduler.remove_worker(address, stimulus_id="daskmpi-unheard", expected=False)
 
 
+async def addresses(dask_scheduler: Any) -> list[str]:
+    """Return the addresses of all workers that the scheduler, where this runs, knows."""
+    return [*dask_scheduler.workers]
+
+
 def offers_text(offers: Mapping[str, WorkerResources]) -> str:
     """Return what the workers offer, alike ones counted.
 
     >>> from snakemake_executor_plugin_daskmpi.resources import WorkerResources as W
     >>> offers_text({"rank 2": W((0, 1), 4000, 10), "rank 3": W((2, 3), 4000, 10)})
     '2 workers with 2 cores, 4000 MB each'
+    >>> offers_text({})
+    'no worker yet'
     """
+    if not offers:
+        return "no worker yet"
     counts: dict[str, int] = {}
     for offer in offers.values():
         gpus = f", {len(offer.gpus)} GPU{'s' * (len(offer.gpus) > 1)}" if offer.gpus else ""
