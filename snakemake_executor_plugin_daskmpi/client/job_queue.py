@@ -81,7 +81,7 @@ class JobQueue:
     @property
     def names_components(self) -> bool:
         """Whether workers take only jobs of certain components."""
-        return self._placement.names_components
+        return self._placement.fleet.names_components
 
     @property
     def waiting(self) -> list[Job]:

@@ -5,6 +5,7 @@ Runs on: rank 1. Pure.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from snakemake_executor_plugin_daskmpi import resources
@@ -74,6 +75,8 @@ class Capacity:
         self.offer = offer
         #: Workers of one group can share the tasks of an MPI program; "" can share with none.
         self.step_group = step_group
+        #: When what runs there is ended, on the clock of its deadline.
+        self.jobs_end_at = math.inf
         self.total = self.free = Amounts.offered(offer)
         #: What is left beside the reserved job and those that started since; None without a reservation.
         self.beside: Amounts | None = None

@@ -57,15 +57,20 @@ class Deadline:
         return min(graces.ALLOCATION_S + planning_s, _CLEAN_UP_PART * self.length_s)
 
     @property
+    def jobs_end_at(self) -> float:
+        """When what still runs is ended."""
+        return self.ends_at - self.margin_s
+
+    @property
     def drains_in_s(self) -> float:
         """Seconds until nothing starts any more."""
         let_end_s = min(_LET_END_S, _LET_END_PART * self.length_s)
-        return max(0.0, self.ends_at - self.margin_s - let_end_s - self.clock())
+        return max(0.0, self.jobs_end_at - let_end_s - self.clock())
 
     @property
     def ends_jobs_in_s(self) -> float:
         """Seconds until what still runs is ended."""
-        return max(0.0, self.ends_at - self.margin_s - self.clock())
+        return max(0.0, self.jobs_end_at - self.clock())
 
     @property
     def most_min(self) -> float:
@@ -74,7 +79,7 @@ class Deadline:
 
     def leaves_time_for(self, runtime_min: float) -> bool:
         """Say whether a job that starts now ends before those that still run are ended."""
-        return self.clock() + 60 * runtime_min <= self.ends_at - self.margin_s
+        return self.clock() + 60 * runtime_min <= self.jobs_end_at
 
     def end_text(self) -> str:
         """Return when the allocation ends, in words."""

@@ -1,11 +1,11 @@
 """Which job goes to which worker now, with which cores and GPUs.
 
-Runs on: rank 1. Pure: no clock, no I/O, no Dask.
+Runs on: rank 1. Pure: no clock but that of deadlines, no I/O, no Dask.
 
 A waiting job's *rank* is its urgency (Snakemake's priority, then the chain that waits for it, longest first), then
 whether it needs a GPU, its size (largest first) and its expected runtime (longest first). Its size is the sum of the
-squares of its shares of the largest worker's resources. A pass walks the queue by rank and starts each job that fits
-somewhere on the worker that has least to spare. It looks only at what may have changed: workers that got something
+squares of its shares of the largest worker's resources. A :mod:`walk` through the queue by rank starts each job that
+fits somewhere on the worker that has least to spare. It looks only at what may have changed: workers that got something
 back, and shelves that got something new. So its cost does not grow with the queue.
 
 **Ageing.** When jobs of lower rank have started ``patience`` times while the first pile of a shelf fitted nowhere,
@@ -17,33 +17,42 @@ on its own ones makes it age.
 
 **Several workers.** A job whose MPI tasks fit no idle worker, but several that one step can span, is *wide*: it takes
 from all of them at once, and ages to reservations on all of them at once. It gives all back together.
+
+**Workers that leave.** A job goes to a worker that has a deadline only if it ends before that, by what it states and by
+what jobs of its rule have taken; one of which nothing is known goes there until the worker is closed.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from heapq import heappop, heappush
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from snakemake_executor_plugin_daskmpi.placement.assignment import Assignment
-from snakemake_executor_plugin_daskmpi.placement.capacity import Capacity
 from snakemake_executor_plugin_daskmpi.placement.fleet import Fleet
 from snakemake_executor_plugin_daskmpi.placement.limit import CoreLimit
 from snakemake_executor_plugin_daskmpi.placement.reservations import Reservations
-from snakemake_executor_plugin_daskmpi.placement.shelves import Pile, Rank, Shelf, Shelves
-from snakemake_executor_plugin_daskmpi.placement.spread import Parts, spread_of, tasks_on
+from snakemake_executor_plugin_daskmpi.placement.shelves import Pile, Shelves
+from snakemake_executor_plugin_daskmpi.placement.spread import Parts, tasks_on
 from snakemake_executor_plugin_daskmpi.placement.urgency import Urgency
 from snakemake_executor_plugin_daskmpi.placement.waiting import Why, why_waiting
+from snakemake_executor_plugin_daskmpi.placement.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from snakemake_executor_plugin_daskmpi.placement.capacity import Capacity
+    from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
     from snakemake_executor_plugin_daskmpi.placement.refusal import Refusal
     from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
-# A pile to try next: its rank, its index on its shelf, the pile, the workers to try it on.
-_Try = tuple[Rank, int, Pile, list[Capacity]]
+
+class _Placed(NamedTuple):
+    """A job that has what it needs, or will have."""
+
+    urgency: Urgency
+    request: JobResources
+    rule: str
+    assignment: Assignment
 
 
 class Placement:
@@ -62,27 +71,22 @@ class Placement:
     def __init__(self, *, patience: int = 32, max_cores: int | None = None) -> None:
         self._limit = CoreLimit(max_cores)
         self._patience = patience
-        self._fleet = Fleet()
+        self.fleet = Fleet()
         self._waiting = Shelves()
         #: By placed job: the worker that it runs on, and those that share its tasks.
         self._running: dict[str, tuple[Capacity, ...]] = {}
-        #: Urgency and request of each placed job, and what it got.
-        self._placed_as: dict[str, tuple[Urgency, JobResources, Assignment]] = {}
+        self._placed_as: dict[str, _Placed] = {}
         #: The job that takes over what a placed job has.
         self._successors: dict[str, str] = {}
         self._reservations = Reservations()
-        #: Workers that may hold more than at the end of the last pass.
+        #: Workers that may hold more than at the end of the last walk.
         self._freed: dict[str, Capacity] = {}
+        self._walk = Walk(self._waiting, self.fleet, self._limit, self._reservations, self._start)
 
     @property
     def workers(self) -> Mapping[str, WorkerResources]:
-        """What each worker offers when idle, by name."""
-        return MappingProxyType({name: worker.offer for name, worker in self._fleet.workers.items()})
-
-    @property
-    def names_components(self) -> bool:
-        """Whether some worker names the components that it serves."""
-        return self._fleet.names_components
+        """What each worker that takes jobs offers when idle, by name."""
+        return MappingProxyType({name: worker.offer for name, worker in self.fleet.workers.items()})
 
     @property
     def queued(self) -> int:
@@ -94,20 +98,37 @@ class Placement:
         """Number of jobs that were placed and not released."""
         return len(self._running)
 
-    def add_worker(self, name: str, offer: WorkerResources, step_group: str = "") -> None:
-        """Let a worker take jobs from the next pass on; ValueError if one of this name is there.
+    @property
+    def longest_min(self) -> dict[str, float]:
+        """The most minutes that a job of a rule has taken, to be kept up to date by whoever knows."""
+        return self._waiting.longest_min
 
-        Workers of one step group can share the tasks of a job; "" can share with none.
+    # -- workers -------------------------------------------------------------------------------
+
+    def add_worker(
+        self, name: str, offer: WorkerResources, step_group: str = "", deadline: Deadline | None = None
+    ) -> None:
+        """Let a worker take jobs from the next walk on; ValueError if one of this name is there.
+
+        Workers of one step group can share the tasks of a job; "" can share with none. One with a deadline leaves
+        before the others.
         """
-        self._freed[name] = self._fleet.add(name, offer, step_group)
-        self._waiting.measure(self._fleet.most)
+        self._freed[name] = self.fleet.add(name, offer, step_group, deadline)
+        self._waiting.measure(self.fleet.most)
+
+    def close_worker(self, name: str) -> None:
+        """Let a worker take no jobs any more; no effect if it is not there."""
+        if (worker := self.fleet.close(name)) is not None:
+            self._free(self._reservations.give_up_on(worker))
+            self._freed.pop(name, None)
+            self._waiting.measure(self.fleet.most)
 
     def remove_worker(self, name: str) -> list[str]:
         """Forget a worker, and return the keys of the jobs that it ran, which are forgotten too.
 
         What others gave to those is free again. A job that it only had tasks of stays, with what it has elsewhere.
         """
-        if (worker := self._fleet.remove(name)) is None:
+        if (worker := self.fleet.remove(name)) is None:
             return []
         self._free(self._reservations.give_up_on(worker))
         keys = []
@@ -115,21 +136,31 @@ class Placement:
             if workers[0] is worker:
                 keys.append(key)
                 if key not in self._successors.values():
-                    self._limit.give_back(self._placed_as[key][1])
+                    self._limit.give_back(self._placed_as[key].request)
                 del self._running[key], self._placed_as[key]
                 self._end(key, workers[1:])
             elif worker in workers:
                 self._running[key] = tuple(other for other in workers if other is not worker)
         self._successors = {key: behind for key, behind in self._successors.items() if key in self._running}
         self._freed.pop(name, None)
-        self._waiting.measure(self._fleet.most)
+        self._waiting.measure(self.fleet.most)
         return keys
 
-    def enqueue(self, key: str, request: JobResources, priority: int = 0, n_behind: int = 0) -> None:
-        """Let a job wait, for which a chain of ``n_behind`` jobs waits; ValueError if its key waits or runs already."""
+    # -- jobs ----------------------------------------------------------------------------------
+
+    def enqueue(self, key: str, request: JobResources, priority: int = 0, n_behind: int = 0, rule: str = "") -> None:
+        """Let a job wait; ValueError if its key waits or runs already.
+
+        Parameters
+        ----------
+        n_behind
+            Length of the chain of jobs that waits for it.
+        rule
+            Where it matters how long jobs of its rule have taken.
+        """
         if key in self._waiting.pile_of or key in self._running:
             raise ValueError(f"job {key} is already there")
-        self._waiting.put(key, request, Urgency.of(priority, n_behind))
+        self._waiting.put(key, request, Urgency.of(priority, n_behind), rule)
 
     def withdraw(self, key: str) -> bool:
         """Drop a waiting job, and say whether there was one."""
@@ -145,7 +176,7 @@ class Placement:
         workers, successor = self._running.pop(key, ()), self._successors.pop(key, None)
         if not workers:
             return
-        _, request, _ = self._placed_as.pop(key)
+        request = self._placed_as.pop(key).request
         if key not in workers[0].running:
             # A successor that ended before its turn: the one behind it moves up.
             before = next(k for k, its_successor in self._successors.items() if its_successor == key)
@@ -158,33 +189,39 @@ class Placement:
             self._limit.give_back(request)
             self._end(key, workers)
 
-    def successor(self, key: str) -> Assignment | None:
-        """Place the next job that asks for the same as a placed job behind it; None if there is none.
+    def successor(self, key: str, ahead_min: float = 0.0) -> Assignment | None:
+        """Place the next job that asks for the same as a placed job behind it, in some minutes; None if there is none.
 
         It takes over the cores, memory and GPUs of that job when that is released, so nothing is ever taken twice.
         Only while no job of higher rank waits that could go there: that one would have been placed instead. A
         successor may have one too. Jobs that share several workers have none.
         """
-        urgency, request, held = self._placed_as[key]
-        if (pile := self._waiting.shape_at(urgency, request)) is None or key in self._successors or held.shared:
+        placed, worker = self._placed_as[key], self._running[key][0]
+        pile = self._waiting.shape_at(placed.urgency, placed.request, placed.rule)
+        if pile is None or key in self._successors or placed.assignment.shared:
             return None
-        serves = self._running[key][0].serves
+        if worker.name in self.fleet.closed:
+            return None
+        if not self.fleet.in_time([worker], ahead_min + self._waiting.minutes_of(pile)):
+            return None
+        serves = worker.serves
         if any(shelf.piles[0].rank < pile.rank and serves(shelf.kind.component) for shelf in self._waiting.shelves):
             return None
         successor = next(iter(pile.keys))
         self._waiting.take(successor)
         self._successors[key], self._running[successor] = successor, self._running[key]
-        assignment = held._replace(key=successor)
-        self._placed_as[successor] = (urgency, request, assignment)
+        assignment = placed.assignment._replace(key=successor)
+        self._placed_as[successor] = placed._replace(assignment=assignment)
         return assignment
 
-    def refusal(self, request: JobResources) -> Refusal | None:
-        """Say why no worker, nor several together, could hold a job even when idle; None if they could."""
-        return self._fleet.refusal(request)
+    def refusal(self, request: JobResources, minutes: float = 0.0) -> Refusal | None:
+        """Say why no worker, nor several together, could hold a job for so long even when idle; None if they could."""
+        return self.fleet.refusal(request, minutes)
 
     def unplaceable(self) -> list[str]:
         """Return the keys of the waiting jobs that no worker can ever hold, and drop them from the queue."""
-        lost = [pile for pile in self._waiting.piles if not self._fleet.can_hold(pile.request)]
+        can_hold, minutes_of = self.fleet.can_hold, self._waiting.minutes_of
+        lost = [pile for pile in self._waiting.piles if not can_hold(pile.request, minutes_of(pile))]
         keys = [key for pile in lost for key in pile.keys]
         for key in keys:
             self.withdraw(key)
@@ -192,84 +229,18 @@ class Placement:
 
     def why_waiting(self, at_most: int) -> list[Why]:
         """Return why jobs wait, by piles, those of the highest rank first, and at most so many."""
-        return why_waiting(self._waiting, self._fleet, self._limit, self._reservations, at_most)
+        return why_waiting(self._waiting, self.fleet, self._limit, self._reservations, at_most)
 
     def assignments(self) -> list[Assignment]:
         """Place all jobs that can start now, and take what they need from their workers."""
         started: list[Assignment] = []
+        if self.fleet.deadlines:
+            self._give_up_late_reservations()
         while self._freed or any(shelf.fresh for shelf in self._waiting.shelves):
-            started += self._pass()
+            freed, self._freed = self._freed, {}
+            started += self._walk.through(freed.values())
             self._reserve()
         return started
-
-    def _pass(self) -> list[Assignment]:
-        """Walk the queue by rank once. A pass only takes, so what it has passed by needs no second look."""
-        freed, everyone = list(self._freed.values()), list(self._fleet.workers.values())
-        self._freed = {}
-        tries: list[_Try] = []
-        for shelf in self._waiting.shelves:
-            workers = everyone if shelf.fresh else freed
-            if self._fleet.names_components:
-                workers = [worker for worker in workers if worker.serves(shelf.kind.component)]
-            self._push_next(tries, shelf, 0, workers)
-            shelf.fresh = False
-        started: list[Assignment] = []
-        #: Ranks of what started, by the components that the worker serves.
-        ranks: defaultdict[tuple[str, ...] | None, list[Rank]] = defaultdict(list)
-        while tries:
-            rank, index, pile, workers = heappop(tries)
-            while pile.keys and (parts := self._parts(pile, workers)):
-                started.append(self._start(pile, parts))
-                ranks[parts[0][0].offer.components].append(rank)
-                if index == 0:
-                    pile.shelf.passed_over = 0
-            self._push_next(tries, pile.shelf, index + bool(pile.keys), workers)
-        for components, of_started in ranks.items():
-            self._waiting.age(components, of_started)
-        return started
-
-    def _push_next(self, tries: list[_Try], shelf: Shelf, index: int, workers: list[Capacity]) -> None:
-        """Push a shelf's first pile, from an index on, that may fit one of some workers."""
-        if not workers or index == len(shelf.piles):
-            return
-        if shelf.kind.spanning_tasks:
-            # Whether several workers hold it together shows when it is tried.
-            if sum(worker.free.cores for worker in self._fleet.workers.values()) < shelf.kind.cores:
-                return
-        else:
-            index = self._reservations.first_fitting(shelf, index, workers)
-        if index < len(shelf.piles):
-            pile = shelf.piles[index]
-            heappush(tries, (pile.rank, index, pile, workers))
-
-    def _parts(self, pile: Pile, workers: list[Capacity]) -> Parts:
-        """Return what the next job of a pile can take now, of which of some workers; nothing if it has to wait."""
-        if not self._limit.allows(pile, self._waiting):
-            return []
-        if (best := self._best(pile, workers)) is not None:
-            return [(best, pile.needs)]
-        if not self._fleet.needs_several(pile.request):
-            return []
-        # What the others have may suffice together with what these got back.
-        everyone = self._fleet.serving(pile.request.component)
-        rooms = [(worker, self._reservations.room(worker, pile)) for worker in everyone]
-        return spread_of(pile.request, sorted(rooms, key=lambda room: (room[0].total.gpus, -room[1].cores)))
-
-    def _best(self, pile: Pile, workers: list[Capacity]) -> Capacity | None:
-        """Return the worker for a job: one without GPUs that it would waste, then with the least to spare.
-
-        Best fit keeps room for large jobs. Zero-core jobs go where fewest run: little else bounds their number.
-        """
-        best, best_score = None, (0, 0, 0)
-        for worker in workers:
-            room = worker.free if worker.beside is None else self._reservations.room(worker, pile)
-            if pile.needs.within(room):
-                wasted = 0 if pile.needs.gpus else worker.total.gpus
-                spare = worker.free[pile.dominant] if pile.needs.cores else len(worker.running)
-                score = (wasted, spare, worker.free.mem_mb)
-                if best is None or score < best_score:
-                    best, best_score = worker, score
-        return best
 
     def _start(self, pile: Pile, parts: Parts) -> Assignment:
         """Move the oldest job of a pile from the queue to a worker, or to several."""
@@ -281,16 +252,24 @@ class Placement:
         self._limit.take(pile.request)
         shared = tasks_on(pile.request, parts) if len(workers) > 1 else ()
         assignment = Assignment(key, parts[0][0].name, cores, gpus, shared)
-        self._placed_as[key] = (pile.urgency, pile.request, assignment)
+        self._placed_as[key] = _Placed(pile.urgency, pile.request, pile.shelf.kind.rule, assignment)
         return assignment
 
     def _reserve(self) -> None:
         """Reserve what the first pile of each shelf that aged needs, those of the highest rank first."""
         for pile in self._waiting.aged(self._patience):
-            wide = self._fleet.needs_several(pile.request)
-            freed = self._reservations.reserve(pile, self._fleet.serving(pile.request.component), wide=wide)
+            minutes = self._waiting.minutes_of(pile)
+            wide = self.fleet.needs_several(pile.request, minutes)
+            freed = self._reservations.reserve(pile, self.fleet.able(pile.request, minutes), wide=wide)
             if freed:  # else, with a limit of cores, everything would be looked at again, for ever
                 self._free(freed)
+
+    def _give_up_late_reservations(self) -> None:
+        """Give up reservations on workers that will have left before the job for which they are held back could end."""
+        for pile in self._reservations.piles:
+            reserved = list(pile.reserved)
+            if self.fleet.in_time(reserved, self._waiting.minutes_of(pile)) != reserved:
+                self._free(self._reservations.give_up(pile))
 
     def _end(self, key: str, workers: tuple[Capacity, ...]) -> None:
         """Let workers have back what they gave to a job."""
@@ -299,7 +278,8 @@ class Placement:
         self._free(workers)
 
     def _free(self, workers: Iterable[Capacity]) -> None:
-        """Note that workers may have more room than at the end of the last pass."""
+        """Note that workers may have more room than at the end of the last walk."""
         if self._limit.is_set:
-            workers = self._fleet.workers.values()
-        self._freed.update((worker.name, worker) for worker in workers)
+            workers = self.fleet.workers.values()
+        takes_jobs = self.fleet.workers
+        self._freed.update((worker.name, worker) for worker in workers if worker.name in takes_jobs)

@@ -29,6 +29,15 @@ REMEDIES = {
 DEFAULT_SIZES = {"mem_mb": (1000, 8000), "disk_mb": (1000, 50000)}
 
 
+#: What a worker has that has enough, in words, by the names that resources.shortfalls gives.
+_ENOUGH = {
+    "threads": "{} cores",
+    "mem_mb": "{} MB of memory",
+    "disk_mb": "{} MB of scratch space",
+    "gpu": "{} GPUs",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why no worker can hold a job, in the three parts of every message; ``str`` puts them together."""
@@ -36,10 +45,21 @@ class Refusal:
     happened: str
     seen: str
     next_step: str
+    #: What no worker does that would have to, in a few words.
+    lacks: str = "has all that it needs"
 
     def __str__(self) -> str:
         """Return the message."""
         return three_part_message(self.happened, seen=self.seen, next_step=self.next_step)
+
+
+#: Of all jobs, when those that have left or were lost were all.
+NOBODY_IS_LEFT = Refusal(
+    "All workers have left.",
+    "those that are still there take no jobs any more.",
+    "the same command continues the workflow.",
+    lacks="takes jobs",
+)
 
 
 def refusal_of(request: JobResources, offers: Sequence[WorkerResources], together: int = 0) -> Refusal | None:
@@ -59,6 +79,7 @@ def refusal_of(request: JobResources, offers: Sequence[WorkerResources], togethe
             "All workers are lost.",
             "no worker is left to run the job.",
             "look into the workers' logs for the reason, then run the same command again.",
+            lacks="takes jobs",
         )
     serving = [offer for offer in offers if serves(offer, request.component)]
     if not serving:
@@ -85,7 +106,36 @@ def refusal_of(request: JobResources, offers: Sequence[WorkerResources], togethe
         asks += f" for its tasks={request.tasks} on one worker"
         if not request.spans:
             steps.append('lower its tasks, or in a Slurm step let several workers share them: mpi="srun"')
-    return Refusal(f"No worker can ever hold a job with {asks}.", f"{seen}.", f"{'; '.join(steps)}.")
+    return Refusal(f"No worker can ever hold a job with {asks}.", f"{seen}.", f"{'; '.join(steps)}.", _lacks(every))
+
+
+def _lacks(short: Sequence[tuple[str, int, int]]) -> str:
+    """Return what of it no worker has, in words.
+
+    >>> _lacks([("gpu", 1, 0), ("threads", 8, 4), ("gpu", 1, 0)])
+    'has 1 GPU and 8 cores'
+    """
+    enough = (_ENOUGH[name].format(asked) for name, asked, _ in short)
+    words = (text.removesuffix("s") if text in {"1 cores", "1 GPUs"} else text for text in enough)
+    return f"has {' and '.join(dict.fromkeys(words))}"
+
+
+def too_late_for(minutes: float, most_min: float) -> Refusal:
+    """Return why a job could end on no worker that is there.
+
+    Parameters
+    ----------
+    minutes
+        That it takes.
+    most_min
+        For which a worker that could hold it is there at most.
+    """
+    return Refusal(
+        f"No worker is there for long enough for a job that takes {minutes:.0f} minutes.",
+        f"those that could hold it end what they run in {most_min:.1f} minutes, since their Slurm jobs end.",
+        "lower the rule's runtime if it takes less, or let further Slurm jobs be longer.",
+        lacks=f"has {minutes:.0f} minutes left",
+    )
 
 
 def too_long_for(runtime_min: int | None, deadline: Deadline) -> Refusal | None:
@@ -109,6 +159,7 @@ def _unknown_component(component: str, offers: Sequence[WorkerResources]) -> Ref
         f"the workers take {taken or 'none at all'}.",
         f"give the rule daskmpi_component={known}, or let a component take "
         f"{component or 'such jobs (any)'} in --daskmpi-components.",
+        lacks=f"takes jobs {f'of component {component}' if component else 'without a component'}",
     )
 
 
@@ -118,6 +169,7 @@ def _too_many_tasks(request: JobResources, together: int) -> Refusal:
         f"No workers can ever hold a job with tasks={request.tasks} of {each} each.",
         f"those that one srun spans have room for {together} such tasks at most.",
         "lower the rule's tasks, threads or mem_mb, or start more workers in that component with a larger --ntasks.",
+        lacks=f"has, with others, room for {request.tasks} tasks of {each} each",
     )
 
 

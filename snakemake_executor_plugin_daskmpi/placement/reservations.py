@@ -31,6 +31,11 @@ class Reservations:
             return worker.free
         return worker.room(heeding=pile.rank > self._holder[worker.name].rank)
 
+    @property
+    def piles(self) -> list[Pile]:
+        """The piles that workers are held back for."""
+        return list(dict.fromkeys(self._holder.values()))
+
     def holder(self, worker: Capacity) -> Pile | None:
         """Return the pile that a worker is held back for, if any."""
         return self._holder.get(worker.name)

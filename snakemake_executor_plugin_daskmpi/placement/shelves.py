@@ -2,7 +2,8 @@
 
 Runs on: rank 1. Pure.
 
-Jobs of one urgency that ask for the same are one *pile*. Shapes that differ only in memory and disk lie on one
+Jobs of one urgency that ask for the same are one *pile*; where it matters how long those of a rule have taken, each
+rule has piles of its own. Shapes that differ only in memory and disk lie on one
 *shelf*, most memory first, so that bisection finds the first that fits.
 """
 
@@ -35,18 +36,25 @@ class Kind(NamedTuple):
     component: str
     #: Number of tasks if they may lie on several workers, else 0.
     spanning_tasks: int
+    #: The rule, where it matters how long its jobs have taken; else "".
+    rule: str = ""
 
     @classmethod
-    def of(cls, urgency: Urgency, request: JobResources) -> Kind:
+    def of(cls, urgency: Urgency, request: JobResources, rule: str = "") -> Kind:
         """Return on which kind of shelf a job belongs."""
         magnitude = (request.runtime_min or 0).bit_length()
         tasks = request.tasks if request.spans else 0
-        return cls(urgency, request.cores, request.gpus, magnitude, request.component, tasks)
+        return cls(urgency, request.cores, request.gpus, magnitude, request.component, tasks, rule)
+
+    @property
+    def least_min(self) -> int:
+        """Minutes that each of its jobs states to take, or more."""
+        return 1 << self.runtime >> 1
 
 
 @dataclass(eq=False, slots=True)
 class Pile:
-    """The waiting jobs of one urgency that ask for the same, oldest first."""
+    """The waiting jobs of one urgency, and perhaps of one rule, that ask for the same, oldest first."""
 
     urgency: Urgency
     request: JobResources
@@ -94,10 +102,12 @@ class Shelves:
 
     def __init__(self) -> None:
         self.pile_of: dict[str, Pile] = {}
-        self._shapes: dict[tuple[Urgency, JobResources], Pile] = {}
+        self._shapes: dict[tuple[Urgency, JobResources, str], Pile] = {}
         self._shelves: dict[Kind, Shelf] = {}
         self._most = Amounts()
         self._shapes_made = 0
+        #: The most minutes that a job of a rule has taken, as far as that is known.
+        self.longest_min: dict[str, float] = {}
 
     @property
     def shelves(self) -> list[Shelf]:
@@ -109,13 +119,21 @@ class Shelves:
         """All piles, in no order."""
         return list(self._shapes.values())
 
-    def shape_at(self, urgency: Urgency, request: JobResources) -> Pile | None:
+    def shape_at(self, urgency: Urgency, request: JobResources, rule: str) -> Pile | None:
         """Return the pile of such jobs; None if none waits."""
-        return self._shapes.get((urgency, request))
+        return self._shapes.get((urgency, request, rule))
 
-    def put(self, key: str, request: JobResources, urgency: Urgency) -> None:
+    def minutes_of(self, pile: Pile) -> float:
+        """Return how many minutes the jobs of a pile may take: what they state, or what others of the rule took."""
+        return max(pile.request.runtime_min or 0, self.longest_min.get(pile.shelf.kind.rule, 0))
+
+    def least_minutes_of(self, shelf: Shelf) -> float:
+        """Return how many minutes any job of a shelf may take."""
+        return max(shelf.kind.least_min, self.longest_min.get(shelf.kind.rule, 0))
+
+    def put(self, key: str, request: JobResources, urgency: Urgency, rule: str = "") -> None:
         """Add a job."""
-        pile = self._shapes.get((urgency, request)) or self._new_shape(urgency, request)
+        pile = self._shapes.get((urgency, request, rule)) or self._new_shape(urgency, request, rule)
         pile.keys[key] = None
         pile.shelf.fresh = True
         self.pile_of[key] = pile
@@ -125,7 +143,7 @@ class Shelves:
         pile = self.pile_of.pop(key)
         del pile.keys[key]
         if not pile.keys:
-            del self._shapes[pile.urgency, pile.request]
+            del self._shapes[pile.urgency, pile.request, pile.shelf.kind.rule]
             piles = pile.shelf.piles
             del piles[bisect_left(piles, pile.order, key=attrgetter("order"))]
             if not piles:
@@ -151,14 +169,14 @@ class Shelves:
         piles = [shelf.piles[0] for shelf in self._shelves.values() if shelf.passed_over >= patience]
         return sorted((pile for pile in piles if not pile.reserved), key=attrgetter("rank"))
 
-    def _new_shape(self, urgency: Urgency, request: JobResources) -> Pile:
+    def _new_shape(self, urgency: Urgency, request: JobResources, rule: str) -> Pile:
         """Put a new pile on its shelf, a new one if need be."""
         runtime_min = request.runtime_min or 0
-        kind = Kind.of(urgency, request)
+        kind = Kind.of(urgency, request, rule)
         shelf = self._shelves.setdefault(kind, Shelf(kind))
         self._shapes_made += 1
         order = (-request.mem_mb, -request.disk_mb, -runtime_min, self._shapes_made)
-        pile = self._shapes[urgency, request] = Pile(urgency, request, Amounts.asked(request), shelf, order)
+        pile = self._shapes[urgency, request, rule] = Pile(urgency, request, Amounts.asked(request), shelf, order)
         pile.measure(self._most)
         insort(shelf.piles, pile, key=attrgetter("order"))
         return pile

@@ -37,6 +37,8 @@ class Why(NamedTuple):
     #: Keys of the jobs that have the rest, those that have most of what is missing first; for a reservation, one of
     #: the jobs that it is for.
     holders: tuple[str, ...] = ()
+    #: A worker that has room, and leaves before such a job would have ended; "" if there is none.
+    too_late: str = ""
 
 
 def why_waiting(
@@ -44,7 +46,16 @@ def why_waiting(
 ) -> list[Why]:
     """Return why jobs wait, by piles, those of the highest rank first, and at most so many."""
     piles = nsmallest(at_most, shelves.piles, key=attrgetter("rank"))
-    return [_why(pile, fleet.serving(pile.request.component), shelves, limit, reservations) for pile in piles]
+    return [_why_in_time(pile, shelves, fleet, limit, reservations) for pile in piles]
+
+
+def _why_in_time(pile: Pile, shelves: Shelves, fleet: Fleet, limit: CoreLimit, reservations: Reservations) -> Why:
+    """Return why a pile waits where there is time for its jobs, and which worker would have room, but not the time."""
+    in_time = fleet.able(pile.request, shelves.minutes_of(pile))
+    why = _why(pile, in_time, shelves, limit, reservations)
+    late = (worker for worker in fleet.serving(pile.request.component) if worker not in in_time)
+    has_room = next((worker for worker in late if pile.needs.within(worker.free)), None)
+    return why if has_room is None else why._replace(too_late=has_room.name)
 
 
 def _why(
