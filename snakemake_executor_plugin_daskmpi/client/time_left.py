@@ -5,29 +5,17 @@ Runs on: rank 1.
 
 from __future__ import annotations
 
-import datetime as dt
-import logging
 import os
-import re
 import time
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.client.exit_code import is_command_line
-from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
 from snakemake_executor_plugin_daskmpi.settings.durations import seconds_left
-from snakemake_executor_plugin_daskmpi.slurm.controller import answer_of
-from snakemake_executor_plugin_daskmpi.slurm.submission.queue import end_command
+from snakemake_executor_plugin_daskmpi.slurm.job_times import times_of_slurm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
-
-_log = logging.getLogger(__name__)
-
-#: Seconds that Slurm has to answer; a run does not wait longer for that.
-_PATIENCE_S = 10.0
 
 
 def deadline_of(settings: Settings) -> Deadline | None:
@@ -52,44 +40,3 @@ def deadline_of(settings: Settings) -> Deadline | None:
         start_s=now - started,
         plans_next=settings.resubmit,
     )
-
-
-def times_of_slurm(environ: Mapping[str, str]) -> tuple[float, float] | None:
-    """Return begin and end of the Slurm job that we are in, in seconds since the epoch; None if there is none.
-
-    Since 23.02, Slurm also sets variables, but only with the times of the first component.
-    """
-    if "SLURM_JOB_ID" not in environ:
-        return None
-    begin, end = environ.get("SLURM_JOB_START_TIME", ""), environ.get("SLURM_JOB_END_TIME", "")
-    told = (float(begin), float(end)) if begin.isdigit() and end.isdigit() else None
-    if told is not None and "SLURM_HET_SIZE" not in environ:
-        return told
-    try:
-        answer = answer_of(end_command(environ["SLURM_JOB_ID"]), timeout_s=_PATIENCE_S)
-    except LaunchError as error:  # in a container, for instance
-        _log.info("when the Slurm job ends is not known: %s", error)
-        return told
-    if answer.code:
-        _log.warning("when the Slurm job ends is not known: %s", answer.words)
-        return told
-    return parse_times(answer.out) or told
-
-
-def parse_times(text: str) -> tuple[float, float] | None:
-    r"""Return the begin of a job and the end of its component that ends first, from ``scontrol show job``.
-
-    Times are in this process's time zone; jobs without a limit have none.
-
-    >>> begin, end = parse_times("JobId=1 StartTime=2026-11-25T10:00:00 EndTime=2026-11-25T12:00:00\n"
-    ...                          "JobId=2 StartTime=2026-11-25T10:00:00 EndTime=2026-11-25T10:01:30")
-    >>> end - begin
-    90.0
-    >>> parse_times("JobId=1 StartTime=2026-11-25T10:00:00 EndTime=Unknown") is None
-    True
-    """
-    begins, ends = ([*re.finditer(rf" {name}Time=(\d\S+)", text)] for name in ("Start", "End"))
-    if not begins or not ends:
-        return None
-    seconds = [[dt.datetime.fromisoformat(match[1]).timestamp() for match in found] for found in (begins, ends)]
-    return min(seconds[0]), min(seconds[1])

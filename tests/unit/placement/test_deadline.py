@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.client.time_left import parse_times, times_of_slurm
+from snakemake_executor_plugin_daskmpi.slurm.job_times import parse_times, times_of_slurm
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
 from snakemake_executor_plugin_daskmpi.placement.refusal import too_long_for
