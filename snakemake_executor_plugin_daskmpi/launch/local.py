@@ -36,6 +36,8 @@ class LocalWorld:
     n_workers: int
     link: Link
     description: str
+    #: With which its processes speak to each other; None if anyone may.
+    credentials: security.Credentials | None
     #: By rank: the scheduler, then the workers.
     _processes: list[Server] = field(default_factory=list)
     #: Starts the worker at a place in that list, which is started anew so many more times when it is lost.
@@ -111,7 +113,9 @@ def start_local_world(settings: Settings, cores: int | None) -> LocalWorld:
         processes += map(start_worker, range(1, n_workers + 1), lives[1:])
         described = f"{n_workers} worker process{'es' * (n_workers > 1)} on this machine (--daskmpi-workers)"
         link = Link(address)
-        return LocalWorld(n_workers, link, described, processes, scratch, _start_anew=start_worker, _lives_left=lives)
+        return LocalWorld(
+            *(n_workers, link, described, credentials, processes, scratch), _start_anew=start_worker, _lives_left=lives
+        )
     except BaseException:
         _end(processes)
         scratch.cleanup()

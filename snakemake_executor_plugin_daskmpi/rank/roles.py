@@ -30,6 +30,12 @@ class Role(Enum):
 #: Least number of ranks: scheduler, client, one worker.
 MIN_RANKS = 3
 
+
+def least_ranks(*, grows: bool) -> int:
+    """Return how many ranks a world needs; the workers of one that grows may come later."""
+    return MIN_RANKS - grows
+
+
 #: Set for the ranks that a launcher of ours starts, to its name, so that none of them ever launches again.
 LAUNCHED = "DASKMPI_LAUNCHED"
 

@@ -45,7 +45,7 @@ def apply(credentials: Credentials | None) -> None:
     with apart.ours():
         import dask
 
-    dask.config.set(dask_config(credentials, _in_memory(credentials)))
+    dask.config.set(dask_config(credentials, in_memory(credentials)))
 
 
 def dask_config(credentials: Credentials, file: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def dask_config(credentials: Credentials, file: str) -> dict[str, Any]:
     }
 
 
-def _in_memory(credentials: Credentials) -> str:
+def in_memory(credentials: Credentials) -> str:
     """Return the name of a file that holds credentials, and is this process's own memory.
 
     Python's ssl reads keys from files only, and Dask would write one for it.

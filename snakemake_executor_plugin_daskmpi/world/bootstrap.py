@@ -52,6 +52,8 @@ class MpiWorld:
     n_workers: int
     #: One line for the user.
     description: str
+    #: With which its ranks speak to each other; None if anyone may.
+    credentials: security.Credentials | None
     #: Whether its ranks are a step of a Slurm job.
     by_srun: bool = False
 
@@ -115,11 +117,11 @@ def enter_world(settings: Settings) -> None:
 def _check_seat(settings: Settings, seat: roles.Seat) -> None:
     """Raise a WorldError or SettingsError for what is wrong whatever MPI says."""
     dashboard.check(settings)
-    if seat.size < roles.MIN_RANKS:
+    if seat.size < roles.least_ranks(grows=settings.grow > 0):
         example = "srun -n 3 …" if seat.said_by == "srun" else "mpiexec -n 3 …"
         raise WorldError(
             f"The MPI world has {seat.size} rank{'s' * (seat.size > 1)}; daskmpi needs at least {roles.MIN_RANKS} "
-            "(scheduler, client, one worker).",
+            "(scheduler, client, one worker), or 2 if it may grow (--daskmpi-grow).",
             seen=f"{seat.said_by} started {seat.size} on {socket.gethostname()}.",
             next_step=f"{example}, or leave MPI out with --daskmpi-launcher local.",
         )
@@ -166,14 +168,15 @@ def _client(seat: roles.Seat, comm: KeptComm) -> MpiWorld:
     rank_log.quiet("rank 1", roles.Role.CLIENT)
     try:
         hosts = comm.allgather(socket.gethostname())
-        security.apply(comm.bcast(None))
+        security.apply(credentials := comm.bcast(None))
         dask_mpi.initialize(exit=False, comm=comm)
     except KeeperGoneError:
         os._exit(1)
     n_workers, n_hosts = seat.size - 2, len(set(hosts))
-    workers = f"{n_workers} worker{'s' * (n_workers > 1)}"
+    workers = f"{n_workers} worker{'s' * (n_workers != 1)}"
     described = f"{seat.size} ranks on {n_hosts} host{'s' * (n_hosts > 1)}: scheduler, client, {workers}"
-    return MpiWorld(Link(dask.config.get("scheduler_address")), n_workers, described, by_srun=seat.said_by == "srun")
+    link = Link(dask.config.get("scheduler_address"))
+    return MpiWorld(link, n_workers, described, credentials, by_srun=seat.said_by == "srun")
 
 
 def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -> NoReturn:

@@ -90,7 +90,7 @@ def keep(
         On the first rank only, if the ranks cannot form a world.
     """
     apart.only_ours()
-    threading.Thread(target=_end_without, args=(os.getppid(), place), daemon=True).start()
+    threading.Thread(target=end_without, args=(os.getppid(), place), daemon=True).start()
     try:
         _pass_signals_on(place)
         comm = meet(place.seat, place.settings)
@@ -100,7 +100,7 @@ def keep(
     finally:
         if place.scratch is not None:
             shutil.rmtree(place.scratch, ignore_errors=True)
-    _leave(code)
+    leave(code)
 
 
 def _keep(place: Place, comm: Intracomm, part: Callable[[], None], connection: Connection) -> int:
@@ -115,12 +115,12 @@ def _keep(place: Place, comm: Intracomm, part: Callable[[], None], connection: C
     if place.seat.role is roles.Role.CLIENT:
         _write_down(code)
         end = threading.Thread(target=_order_to_end, args=(world.address, world.credentials), daemon=True)
-        _see_the_end(lambda: _listens(world.address), end.start)
+        _see_the_end(lambda: is_there(world.address), end.start)
         return code
-    lives = place.settings.respawn if place.seat.role is roles.Role.WORKER else 0
-    while code and lives and _listens(world.address):
-        lives -= 1
-        code = _serve_anew(place, world, lives)
+    if place.seat.role is roles.Role.WORKER and code:
+        host = LOOPBACK if len(set(world.hosts)) == 1 else None
+        told = order_of(place, limits.share_of(place.seat.rank, world.hosts), world.address, host)
+        serve(place, told, world.credentials, place.settings.respawn)
     return 0
 
 
@@ -143,7 +143,7 @@ def _pass_signals_on(place: Place) -> None:
         signal.signal(number, pass_on)
 
 
-def _end_without(launcher: int, place: Place, sleep: Callable[[float], None] = time.sleep) -> None:
+def end_without(launcher: int, place: Place, sleep: Callable[[float], None] = time.sleep) -> None:
     """End this rank when the process that started it is gone.
 
     A launcher that is killed takes its ranks along, but not if only the part of it that sits on this node is: then the
@@ -170,10 +170,7 @@ def _make_calls(comm: Intracomm, part: Callable[[], None], connection: Connectio
     answers, name = [], ""
     while name != "Barrier":
         name, arguments = connection.recv()
-        # Collective calls of MPI wait with all the power of a core, which the ranks that are waited for need.
-        all_are_here = comm.Ibarrier()
-        while not all_are_here.Test():
-            time.sleep(_LOOK_S)
+        wait_for_all(comm)
         answers.append(getattr(comm, name)(*arguments))
         if name == "Barrier":
             part()
@@ -181,26 +178,53 @@ def _make_calls(comm: Intracomm, part: Callable[[], None], connection: Connectio
     return _Met(*answers[:3])
 
 
-def _serve_anew(place: Place, world: _Met, lives_left: int) -> int:
-    """Start a worker in place of one that was lost, as a program of its own, and return its exit code when it ends.
+def wait_for_all(comm: Intracomm) -> None:
+    """Wait until all ranks have come to this point.
 
-    This process has held MPI, so it must not fork one.
+    Collective calls of MPI wait with all the power of a core, which the ranks that are waited for need.
     """
-    share = limits.share_of(place.seat.rank, world.hosts)
-    told = Order(
+    all_are_here = comm.Ibarrier()
+    while not all_are_here.Test():
+        time.sleep(_LOOK_S)
+
+
+def order_of(place: Place, share: limits.Share, address: str, host: str | None) -> Order:
+    """Return the order to be the worker of a place.
+
+    Parameters
+    ----------
+    address
+        The scheduler's.
+    host
+        Of the network interface at which it listens; None leaves it to Dask.
+    """
+    return Order(
         rank=place.seat.rank,
         scratch=place.scratch or tempfile.gettempdir(),
-        host=LOOPBACK if len(set(world.hosts)) == 1 else None,
-        address=world.address,
+        host=host,
+        address=address,
         share=(share.index, share.of, share.others),
-        lives_left=lives_left,
         settings=dataclasses.asdict(place.settings),
     )
-    # Closing its pipes is an error if it has died before it read what it was told.
-    with suppress(BrokenPipeError), serve_order.start(told, world.credentials, os.environ) as process:
-        place.pid = process.pid
-        process.returncode = place.wait()
-    return process.returncode
+
+
+def serve(place: Place, order: Order, credentials: security.Credentials | None, times: int) -> int:
+    """Start a worker as a program of its own, anew as long as it is lost and the world is there; at most so many times.
+
+    This process has held MPI, so it must not fork one. Returns the exit code of the last one, 0 if there was none.
+    """
+    code = 0
+    for lives_left in reversed(range(times)):
+        if not is_there(order.address):
+            return code
+        told = dataclasses.replace(order, lives_left=lives_left)
+        # Closing its pipes is an error if it has died before it read what it was told.
+        with suppress(BrokenPipeError), serve_order.start(told, credentials, os.environ) as process:
+            place.pid = process.pid
+            process.returncode = code = place.wait()
+        if not code:
+            break
+    return code
 
 
 def _write_down(code: int) -> None:
@@ -232,7 +256,7 @@ def _see_the_end(
         sleep(min(0.5, 0.01 + waited / 4))
 
 
-def _listens(address: str) -> bool:
+def is_there(address: str) -> bool:
     """Say whether anyone takes connections at a Dask address."""
     place = urlsplit(address)
     with suppress(OSError), socket.create_connection((place.hostname or "", place.port or 0), timeout=2):
@@ -253,7 +277,7 @@ def _order_to_end(address: str, credentials: security.Credentials | None) -> Non
         dask_mpi.send_close_signal()
 
 
-def _leave(code: int) -> NoReturn:
+def leave(code: int) -> NoReturn:
     """End this process, without the exit handlers of whoever called us.
 
     Not sys.exit: our caller (a test runner, a user's script) goes on only on rank 1. And not os._exit: MPICH 5 leaves

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from snakemake_executor_plugin_daskmpi.rank.security import Credentials
+
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -69,6 +71,8 @@ class World(Protocol):
     n_workers: int
     #: One line for the user.
     description: str
+    #: With which its ranks speak to each other; None if anyone may.
+    credentials: Credentials | None
 
     @property
     def pids(self) -> frozenset[int]:

@@ -254,24 +254,24 @@ def parse_submitted(text: str) -> tuple[str, str]:
     return matches[-1] if matches else ("", "")
 
 
-def own_scripts_command() -> list[str]:
-    """Return the question for the batch scripts of the user's jobs."""
-    return ["squeue", "--noheader", "--me", "--states=all", f"--format=%i{_SEPARATOR}%o"]
+def own_scripts_command(states: str = "all") -> list[str]:
+    """Return the question for the batch scripts of the user's jobs in some states."""
+    return ["squeue", "--noheader", "--me", f"--states={states}", f"--format=%i{_SEPARATOR}%o"]
 
 
-def parse_script_job(text: str, stamp: str) -> str:
-    r"""Return the id of the job whose script's path holds a stamp, "" if there is none; paths may hold newlines.
+def parse_script_jobs(text: str, stamp: str) -> list[str]:
+    r"""Return the ids of the jobs whose scripts' paths hold a stamp; paths may hold newlines.
 
-    >>> parse_script_job("7\x1f/a/job.sh\n8+0\x1f/b\nc/2026-x/job.sh\n", "2026-x")
-    '8'
+    >>> parse_script_jobs("7\x1f/a/job.sh\n8+0\x1f/b\nc/2026-x/job.sh\n", "2026-x")
+    ['8']
     """
-    job = ""
+    found, job = [], ""
     for line in text.splitlines():
         id_, separator, _ = line.partition(_SEPARATOR)
         job = id_.strip() if separator else job
         if stamp in line:
-            return job.partition("+")[0]
-    return ""
+            found.append(job.partition("+")[0])
+    return found
 
 
 def find_submitted(stamp: str) -> str:
@@ -285,4 +285,4 @@ def find_submitted(stamp: str) -> str:
     answer = _heard(answer_of(own_scripts_command()))
     if answer.code != 0:
         raise SlurmSilenceError(answer.words)
-    return parse_script_job(answer.out, stamp)
+    return next(iter(parse_script_jobs(answer.out, stamp)), "")

@@ -121,8 +121,8 @@ def test_options_that_cannot_stand_in_the_script_are_given_to_sbatch():
 
 def test_a_job_that_slurm_took_without_a_word_is_found_by_its_script():
     text = "7\x1f(null)\n8+0\x1f/a b\nc/2026-1/job.sh\n8+1\x1f/a b\nc/2026-1/job.sh\n"
-    assert queue.parse_script_job(text, "2026-1/job.sh") == "8"
-    assert not queue.parse_script_job(text, "2026-2/job.sh")
+    assert queue.parse_script_jobs(text, "2026-1/job.sh") == ["8"]
+    assert not queue.parse_script_jobs(text, "2026-2/job.sh")
 
 
 # What sbatch 22.05.8 says, and what the user should look at.
