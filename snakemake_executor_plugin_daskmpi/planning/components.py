@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Demand
     from snakemake_executor_plugin_daskmpi.planning.drafts import Draft
+    from snakemake_executor_plugin_daskmpi.planning.grouping import Part
+    from snakemake_executor_plugin_daskmpi.planning.sizing import Sizing
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 HEAD_NAME = "head"
@@ -50,18 +52,32 @@ def components_of(draft: Draft, demand: Demand, settings: Settings) -> tuple[Com
     return tuple(_with_extra(component, (*for_all, *for_one.get(component.name, ()))) for component in components)
 
 
+def further_component(part: Part, sizing: Sizing, settings: Settings) -> Component:
+    """Return the one component of a further job, which joins a run.
+
+    Arguments of sbatch for components that only the first job has are left out.
+    """
+    for_all, for_one = _sbatch_args(settings.sbatch_args or "")
+    return _with_extra(_of_part(part, sizing, part.serves, 0), (*for_all, *for_one.get(part.name, ())))
+
+
 def _component(draft: Draft, index: int, demand: Demand) -> Component:
     """Return the component of a part, with tasks for ranks 0 and 1 if it is their host."""
     part, sizing = draft.parts[index], draft.sizings[index]
-    size, asked = sizing.size, part.steering
     serves = part.serves
     # What a checkpoint finds may come with no steering at all.
     if demand.checkpoints and not any("" in other.serves for other in draft.parts):
         serves = (*serves, "")
+    return _of_part(part, sizing, serves, 2 if draft.host == index else 0)
+
+
+def _of_part(part: Part, sizing: Sizing, serves: tuple[str, ...], others: int) -> Component:
+    """Return the component of a part, with further tasks for other ranks than workers."""
+    size, asked = sizing.size, part.steering
     return Component(
         name=part.name,
         serves=serves,
-        n_tasks=sizing.workers + (2 if draft.host == index else 0),
+        n_tasks=sizing.workers + others,
         cpus_per_task=size.cores,
         mem_per_cpu_mb=-(-size.mem_mb // size.cores),
         gpus_per_task=size.gpus,

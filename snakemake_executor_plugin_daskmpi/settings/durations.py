@@ -33,7 +33,7 @@ _FORMS = (
 )
 
 
-def parse_walltime(text: str) -> int:
+def parse_walltime(text: str, flag: str = "--daskmpi-walltime") -> int:
     """Return a walltime in minutes, rounded up.
 
     >>> [parse_walltime(text) for text in ("90", "90:30", "1:30:00", "1-12", "1-12:30", "1-12:00:00")]
@@ -49,8 +49,8 @@ def parse_walltime(text: str) -> int:
     minutes = minutes_of(text)
     if not minutes:
         raise SettingsError(
-            f"--daskmpi-walltime cannot be {text!r}.",
-            next_step="--daskmpi-walltime 90m, 2h, 1d12h, or as sbatch --time writes it: 90, 1:30:00, 1-12:00:00.",
+            f"{flag} cannot be {text!r}.",
+            next_step=f"{flag} 90m, 2h, 1d12h, or as sbatch --time writes it: 90, 1:30:00, 1-12:00:00.",
         )
     return math.ceil(round(minutes, 6))
 

@@ -37,7 +37,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole job. With one component it is homogeneous, and ranks 0 and 1 are its first two tasks."""
+    """A whole job. With one component it is homogeneous, and ranks 0 and 1 are its first two tasks."""
 
     components: tuple[Component, ...]
     walltime_min: int
@@ -48,6 +48,8 @@ class Plan:
     why: str = ""
     #: What the user should know: assumed runtimes, limits that bind.
     notes: tuple[str, ...] = ()
+    #: Whether ranks 0 and 1 are in it; all tasks of a further job, which joins a run, are workers.
+    has_head: bool = True
 
     @property
     def is_heterogeneous(self) -> bool:
@@ -56,13 +58,13 @@ class Plan:
 
     @property
     def n_ranks(self) -> int:
-        """Scheduler, client and workers."""
+        """All tasks: workers, and the scheduler and the client where they are in it."""
         return sum(component.n_tasks for component in self.components)
 
     @property
     def n_workers(self) -> int:
-        """Ranks >= 2."""
-        return self.n_ranks - 2
+        """Those that are neither rank 0 nor rank 1 of the world."""
+        return self.n_ranks - (2 if self.has_head else 0)
 
     @property
     def components_setting(self) -> str:

@@ -108,6 +108,9 @@ def command_lines(*parts: Sequence[str]) -> str:
 
 
 def _headline(plan: Plan, batch: Batch) -> str:
+    if not plan.has_head:
+        workers = f"{plan.n_workers} worker{'s' * (plan.n_workers > 1)}"
+        return "\n".join(filter(None, [f"{batch.job_name}: {workers} for a run that goes on.", plan.why, *plan.notes]))
     workers = "2 (worker)" if plan.n_workers == 1 else f"2 to {plan.n_ranks - 1} (workers)"
     ranks = f"ranks 0 (Dask scheduler), 1 (Snakemake), {workers}"
     said = [f"{batch.job_name}: a Snakemake workflow in one Slurm job, {ranks}.", plan.why, *plan.notes]
