@@ -58,6 +58,34 @@ def of_explain(parser: argparse.ArgumentParser) -> None:
     of_follow(parser)
 
 
+def of_grow(parser: argparse.ArgumentParser) -> None:
+    """Add those of grow."""
+    of_view(parser)
+    for flag, what in (
+        ("--workers", "number of workers (default: planned from what waits)"),
+        ("--cores", "cores of each worker (default: planned, or those of a node)"),
+        ("--mem-mb", "memory of each worker in MB (default: its share of a node)"),
+        ("--gpus", "GPUs of each worker (default: planned, or none)"),
+    ):
+        parser.add_argument(flag, type=whole_number, metavar="N", help=what)
+    parser.add_argument("--partition", metavar="NAME", help="the partition (default: as for the run)")
+    parser.add_argument("--walltime", metavar="TIME", help="the most time that it gets: 90m, 2h, 1:30:00")
+
+
+def of_shrink(parser: argparse.ArgumentParser) -> None:
+    """Add those of shrink."""
+    parser.add_argument("job", metavar="JOBID", help="Slurm's id of the further job, as the run and 'status' name it")
+    parser.add_argument("--run", dest="run_id", metavar="RUN", default="", help=texts.RUN)
+    of_follow(parser)
+
+
+def whole_number(text: str) -> int:
+    """Return a number that is at least 1; ValueError else."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
 def of_doctor(parser: argparse.ArgumentParser) -> None:
     """Add those of doctor."""
     parser.add_argument("--json", action="store_true", help="print one JSON document, with all that was seen")

@@ -41,6 +41,8 @@ _VERBS: dict[str, tuple[Callable[..., int], Callable[[argparse.ArgumentParser], 
     "explain": (verbs.explain, options.of_explain),
     "report": (verbs.report, options.of_report),
     "advise": (verbs.advise, options.of_advise),
+    "grow": (verbs.grow, options.of_grow),
+    "shrink": (verbs.shrink, options.of_shrink),
     "doctor": (verbs.doctor, options.of_doctor),
     "profile": (verbs.profile, options.of_profile),
 }

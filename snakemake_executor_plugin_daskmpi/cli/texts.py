@@ -18,6 +18,8 @@ Run a whole Snakemake workflow inside one Slurm job.
   explain  say why a job waits, or what became of it
   report   make a page of what a run has done with its cores
   advise   turn the record of a run into the profile of the next one
+  grow     have a run that goes on joined by a further Slurm job
+  shrink   end a further Slurm job of a run
   doctor   check this site: MPI, Slurm, file systems, clocks, ports
   profile  write a starter profile for this site
 """
@@ -161,6 +163,35 @@ Examples:
   snakemake-daskmpi advise                            to read
   snakemake-daskmpi advise --output profiles/sized && snakemake --profile profiles/sized
   snakemake-daskmpi advise 2026-11-27 2026-11-28      from two runs, which tell more than one
+""",
+    ),
+    "grow": VerbText(
+        "[RUN] [--workers N] [--cores N] [--mem-mb N] [--gpus N] [--partition NAME] [--walltime TIME] [-d DIR]",
+        """\
+Have a run that goes on joined by a further Slurm job, whose ranks are workers for it. It does not
+matter how the run was started: by 'submit', in a batch script of your own, by mpiexec, or as
+plain 'snakemake' where Slurm can be reached. The job is submitted by the run, and is planned from
+what waits in it unless its size is given.
+
+It ends with the run, at the end of its walltime, when its workers have had nothing to do for
+--daskmpi-shrink minutes, or by 'snakemake-daskmpi shrink'.
+""",
+        """\
+Examples:
+  snakemake-daskmpi grow                                  as what waits calls for
+  snakemake-daskmpi grow --workers 4 --cores 8 --walltime 2h
+  snakemake-daskmpi grow --partition gpu --gpus 1
+""",
+    ),
+    "shrink": VerbText(
+        "JOBID [--run RUN] [--directory DIR]",
+        """\
+End a further Slurm job of a run that goes on: its workers take no jobs any more, and leave when
+those that run have ended. One that still waits in the queue is cancelled.
+""",
+        """\
+Example:
+  snakemake-daskmpi shrink 4711
 """,
     ),
     "doctor": VerbText(

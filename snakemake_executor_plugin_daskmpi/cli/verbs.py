@@ -77,6 +77,23 @@ def explain(options: argparse.Namespace, _: list[str]) -> int:
     return explain.main(Path(options.directory).absolute(), options.run_id, options.subject)
 
 
+def grow(options: argparse.Namespace, _: list[str]) -> int:
+    """Have a run that goes on joined by a further Slurm job."""
+    from snakemake_executor_plugin_daskmpi.growth import orders, verbs
+    from snakemake_executor_plugin_daskmpi.planning.further import Size
+
+    names = ("workers", "cores", "mem_mb", "gpus", "partition", "walltime")
+    order = orders.Order("grow", size=Size(**{name: getattr(options, name) for name in names}))
+    return verbs.main(Path(options.directory).absolute(), options.run_id, order)
+
+
+def shrink(options: argparse.Namespace, _: list[str]) -> int:
+    """End a further Slurm job of a run that goes on."""
+    from snakemake_executor_plugin_daskmpi.growth import orders, verbs
+
+    return verbs.main(Path(options.directory).absolute(), options.run_id, orders.Order("shrink", job=options.job))
+
+
 def doctor(options: argparse.Namespace, _: list[str]) -> int:
     """Check this site."""
     from snakemake_executor_plugin_daskmpi.doctor import doctor

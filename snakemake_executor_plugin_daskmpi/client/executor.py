@@ -19,6 +19,7 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_executor_plugin_daskmpi import command_line, inherited
 from snakemake_executor_plugin_daskmpi.client import introduction, known_internals, local_jobs, requeue
+from snakemake_executor_plugin_daskmpi.client.growing import Growing
 from snakemake_executor_plugin_daskmpi.client.job import Job
 from snakemake_executor_plugin_daskmpi.client.job_comment import JobComment
 from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
@@ -68,6 +69,7 @@ class Executor(SpawningExecutor):
         self._world: World | None = None
         self._recorder: Recorder | None = None
         self._comment: JobComment | None = None
+        self._growing: Growing | None = None
         if len(self.dag):
             self._open()
 
@@ -92,6 +94,7 @@ class Executor(SpawningExecutor):
             self._job_specs = Specs(self._run_id, self._run_dir, self.command_of, self.logger.debug)
             self._pool = self._pool_of(world)
             offers = self._pool.open(self._run_context(), float(self._settings.startup_timeout))
+            self._growing = Growing.of(self._settings, world, self._pool, self._state, self._reports, self._run_dir)
             if (deadline := deadline_of(self._settings)) is not None:
                 minutes = deadline.ends_jobs_in_s / 60
                 self.logger.info(f"daskmpi: {deadline.end_text()}; jobs have {minutes:.1f} minutes.")
@@ -120,6 +123,7 @@ class Executor(SpawningExecutor):
             is_world=bootstrap.current_world() is not None,
             is_slurm_step=bootstrap.is_in_slurm_step(),
             patience_s=float(self._settings.startup_timeout),
+            may_grow=self._settings.grow > 0,
         )
         self._recorder = recorder = Recorder(self._run_dir)
         recorder.begin(self._run_id, world.description, self.workflow.resource_settings.cores)
@@ -271,6 +275,10 @@ class Executor(SpawningExecutor):
     def _close(self) -> None:
         self._leaving.interruption.arrive()
         pool, self._pool = self._pool, None
+        growing, self._growing = self._growing, None
+        if growing is not None:
+            with contextlib.suppress(Exception):
+                growing.close()
         if pool is not None:
             self._reports.mark_what_is_left()
             with contextlib.suppress(Exception):

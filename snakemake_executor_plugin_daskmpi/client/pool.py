@@ -68,11 +68,11 @@ class Pool:
         self._sweeper: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._telling: asyncio.TimerHandle | None = None
-        self._guard = Guard(self._break)
+        self.guard = Guard(self._break)
         self._streams = WorkerStreams(
-            self._link.client, self._guard, self._lose, self._on_outcomes, self._snakemake.warn
+            self._link.client, self.guard, self._lose, self._on_outcomes, self._snakemake.warn
         )
-        self._reception = Reception(world, state, recorder, self._guard, self._streams, self._do)
+        self._reception = Reception(world, state, recorder, self.guard, self._streams, self._do)
         self._has_looked = False
         self._cancelling: Future[None] | None = None
 
@@ -105,7 +105,7 @@ class Pool:
 
     def hurry(self) -> None:
         """Let a :meth:`cancel` be quick: SIGKILL now. May be called by a signal's handler."""
-        self._link.loop.call_soon_threadsafe(self._guard.step(self._hurry))
+        self._link.loop.call_soon_threadsafe(self.guard.step(self._hurry))
 
     def close(self) -> None:
         """Stop listening. The world stays."""
@@ -113,7 +113,7 @@ class Pool:
 
     def tell(self, step: Callable[[], None]) -> None:
         """Have something done in the loop; an error in it breaks the run. May be called by a signal's handler."""
-        self._link.loop.call_soon_threadsafe(self._guard.step(step))
+        self._link.loop.call_soon_threadsafe(self.guard.step(step))
 
     def _tell(self, event: Callable[[], list[Action]]) -> None:
         self.tell(lambda: self._do(event()))
@@ -167,7 +167,7 @@ class Pool:
         self._do([action for outcome in outcomes for action in self._state.on_outcome(outcome)])
 
     def _sweep_later(self) -> None:
-        self._sweeper = self._link.loop.call_later(_SWEEP_S, self._guard.step(self._sweep))
+        self._sweeper = self._link.loop.call_later(_SWEEP_S, self.guard.step(self._sweep))
 
     def _sweep(self) -> None:
         """Look for what no event tells of: a lost scheduler, a run with nothing to do."""
@@ -201,7 +201,7 @@ class Pool:
         """Place once for all that happens in this turn of the loop."""
         if not self._turn_is_due:
             self._turn_is_due = True
-            self._link.loop.call_soon(self._guard.step(self._take_turn))
+            self._link.loop.call_soon(self.guard.step(self._take_turn))
 
     def _take_turn(self) -> None:
         self._turn_is_due = False
@@ -214,7 +214,7 @@ class Pool:
             self._alarm.cancel()
             self._alarm = None
         if (in_s := self._state.next_alarm_s()) is not None and not self._is_closed:
-            self._alarm = self._link.loop.call_later(in_s, self._guard.step(lambda: self._do(self._state.on_time())))
+            self._alarm = self._link.loop.call_later(in_s, self.guard.step(lambda: self._do(self._state.on_time())))
 
     # -- what is done --------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ class Pool:
                     self._snakemake.say(text, is_warning=is_warning)
         if self._snakemake.done and self._telling is None:
             in_s = min(len(self._state.queue.jobs) * _GATHER_S_PER_JOB, _LONGEST_GATHER_S)
-            self._telling = self._link.loop.call_later(in_s, self._guard.step(self._tell_of_done))
+            self._telling = self._link.loop.call_later(in_s, self.guard.step(self._tell_of_done))
 
     def _tell_of_done(self) -> None:
         self._telling = None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from snakemake_executor_plugin_daskmpi.client.job import Job
+    from snakemake_executor_plugin_daskmpi.growth.further_job import FurtherJob
     from snakemake_executor_plugin_daskmpi.messages import Grant, JobOutcome, WorkerInfo
     from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
     from snakemake_executor_plugin_daskmpi.record.events import Reason
@@ -154,6 +155,22 @@ class Recorder:
     def worker_left(self, name: str, why: str) -> None:
         """Note that a worker has left in order."""
         self._note(Kind.WORKER_LEFT, worker=name, why=why)
+
+    def allocation(self, job: FurtherJob, *, why: str = "") -> None:
+        """Note how far a further Slurm job is."""
+        (component,) = job.plan.components
+        self._note(
+            Kind.ALLOCATION,
+            allocation=job.job_id,
+            phase=job.phase.value,
+            workers=component.n_tasks,
+            cores=component.cpus_per_task,
+            mem_mb=component.cpus_per_task * component.mem_per_cpu_mb,
+            gpus=component.gpus_per_task,
+            partition=component.partition,
+            walltime_min=job.plan.walltime_min,
+            why=why,
+        )
 
     # -- jobs ----------------------------------------------------------------------------------
 

@@ -18,7 +18,14 @@ from snakemake_executor_plugin_daskmpi.launch import slurm_job
 from snakemake_executor_plugin_daskmpi.launch.local import LocalWorld, start_local_world
 from snakemake_executor_plugin_daskmpi.mpi import pmi
 from snakemake_executor_plugin_daskmpi.mpi.library import pmi_type_for
-from snakemake_executor_plugin_daskmpi.rank.roles import LAUNCHED, MIN_RANKS, Allocation, allocation_of, in_step
+from snakemake_executor_plugin_daskmpi.rank.roles import (
+    LAUNCHED,
+    MIN_RANKS,
+    Allocation,
+    allocation_of,
+    in_step,
+    least_ranks,
+)
 from snakemake_executor_plugin_daskmpi.slurm.controller import answer_of
 from snakemake_executor_plugin_daskmpi.slurm.inquiry import (
     config_command,
@@ -67,7 +74,7 @@ def launch(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> Loc
             run_under_mpiexec(settings, before_exec)
         case "srun":
             run_under_srun(settings, allocation, before_exec)
-        case "auto" if _holds_a_world(allocation):
+        case "auto" if _holds_a_world(allocation, settings):
             run_under_srun(settings, allocation, before_exec)
         case "auto" if allocation is not None and not in_step(os.environ) and not allocation.is_here:
             raise _too_few_elsewhere(allocation)
@@ -77,13 +84,14 @@ def launch(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> Loc
 def is_local(settings: Settings) -> bool:
     """Say whether a process that is in no world would get one on this machine, if it has jobs to run."""
     return settings.launcher == "local" or (
-        settings.launcher == "auto" and not _holds_a_world(allocation_of(os.environ))
+        settings.launcher == "auto" and not _holds_a_world(allocation_of(os.environ), settings)
     )
 
 
-def _holds_a_world(allocation: Allocation | None) -> bool:
+def _holds_a_world(allocation: Allocation | None, settings: Settings) -> bool:
     """Say whether this process is in an allocation, and in no step of it, that has tasks enough for a world."""
-    return allocation is not None and not in_step(os.environ) and allocation.n_ranks >= MIN_RANKS
+    least = least_ranks(grows=settings.grow > 0)
+    return allocation is not None and not in_step(os.environ) and allocation.n_ranks >= least
 
 
 def _not_a_rank(launcher: str) -> LaunchError:
@@ -122,7 +130,7 @@ def run_under_srun(settings: Settings, allocation: Allocation | None, before_exe
             seen="--daskmpi-launcher is srun, and SLURM_JOB_ID is not set.",
             next_step="--daskmpi-launcher sbatch to submit one, or run this in a batch script or salloc --ntasks=4.",
         )
-    if allocation.n_ranks < MIN_RANKS:
+    if allocation.n_ranks < least_ranks(grows=settings.grow > 0):
         raise LaunchError(
             f"The Slurm job {allocation.job_id} has too few tasks: a world needs at least {MIN_RANKS} "
             "(scheduler, client, one worker).",

@@ -18,6 +18,9 @@ reader does not know it skips: new fields and new kinds of events may be added. 
 ``worker``              a worker has joined: ``worker``, ``host``, ``het_group``, ``cores``, ``mem_mb``, ``disk_mb``,
                         ``gpus``, ``components``; ``allocation``, Slurm's id of the further allocation that it has
                         joined with, and ``ends_at`` if that ends before the run's own
+``allocation``          how far a further Slurm job is: ``allocation``, Slurm's id; ``phase`` (queued, started, joined,
+                        ended); ``workers``, ``cores``, ``mem_mb`` and ``gpus`` of each; ``partition``,
+                        ``walltime_min``, ``why``
 ``worker-lost``         ``worker``, ``comes_back``; ``waits``: jobs that had been sent there, and wait again
 ``worker-left``         ``worker``, ``why``: it had nothing to do any more, or its time was over
 ``submitted``           Snakemake has handed a job over: ``job`` (unique, one for each attempt), ``name`` (as messages
@@ -62,6 +65,7 @@ class Kind(StrEnum):
     WORKER = "worker"
     WORKER_LOST = "worker-lost"
     WORKER_LEFT = "worker-left"
+    ALLOCATION = "allocation"
     SUBMITTED = "submitted"
     LOCAL = "local"
     STARTED = "started"

@@ -193,7 +193,14 @@ class Settings(SlurmSettings):
             seconds_left(self.deadline, time.time())
         if self.walltime:
             parse_walltime(self.walltime)
-        for name in ("disk_mb", "respawn", "linger"):
+        if self.grow_walltime:
+            parse_walltime(self.grow_walltime, "--daskmpi-grow-walltime")
+        if self.grow and self.insecure:
+            raise SettingsError(
+                "--daskmpi-grow cannot be used with --daskmpi-insecure: nobody could tell who joins.",
+                next_step="leave --daskmpi-insecure out.",
+            )
+        for name in ("disk_mb", "respawn", "linger", "grow", "shrink"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 flag = "--daskmpi-" + name.replace("_", "-")

@@ -15,6 +15,8 @@ from snakemake_executor_plugin_daskmpi.settings.choices import choice
 
 CONTAINER_RUNTIMES = ("apptainer", "singularity", "ch-run")
 PMI_TYPES = ("auto", "pmi2", "pmix")
+#: Minutes of idleness after which a further Slurm job is ended; arbitrary. Getting another one takes longer, mostly.
+SHRINK_MIN = 5.0
 
 
 @dataclass
@@ -156,6 +158,29 @@ class SlurmSettings(ExecutorSettingsBase):
         metadata={
             "help": "With the launcher sbatch: when the time of the Slurm job is over and jobs are left, plan and "
             "submit the next one from what is left, until the workflow is done or a job made no progress.",
+        },
+    )
+    grow: int = field(
+        default=0,
+        metadata={
+            "help": "How many further Slurm jobs a run may have at a time. Each brings workers for jobs that wait, if "
+            "it is forecast to be worth its wait in the queue, and joins the run when it starts. Default: none.",
+            "metavar": "N",
+        },
+    )
+    grow_walltime: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "Walltime of each further Slurm job, written as for --daskmpi-walltime. Its workers take no job "
+            "that would not end in it, and leave before. Default: planned from what waits.",
+            "metavar": "TIME",
+        },
+    )
+    shrink: float = field(
+        default=SHRINK_MIN,
+        metadata={
+            "help": "Minutes for which all workers of a further Slurm job have to be idle until it is ended.",
+            "metavar": "MINUTES",
         },
     )
     container: Optional[str] = field(

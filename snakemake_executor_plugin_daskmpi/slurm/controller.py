@@ -64,8 +64,13 @@ class Answer:
         return "; ".join(line for line in lines if line) or f"nothing, and ended with exit code {self.code}"
 
 
-def answer_of(command: list[str], *, timeout_s: float = _TIMEOUT_S) -> Answer:
+def answer_of(command: list[str], *, timeout_s: float = _TIMEOUT_S, added: Mapping[str, str] | None = None) -> Answer:
     """Run one of Slurm's programs, out of reach of the terminal's Ctrl-C, for at most some seconds.
+
+    Parameters
+    ----------
+    added
+        Environment variables that only this program gets.
 
     Raises
     ------
@@ -88,7 +93,7 @@ def answer_of(command: list[str], *, timeout_s: float = _TIMEOUT_S) -> Answer:
             errors="replace",
             timeout=timeout_s,
             check=False,
-            env=environ_of(os.environ),
+            env={**environ_of(os.environ), **(added or {})},
             start_new_session=True,
         )
     except subprocess.TimeoutExpired:

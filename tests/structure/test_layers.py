@@ -35,7 +35,7 @@ LAYERS = (
     {"planning", "profile", "report", "view"},
     {"advise"},
     {"world"},
-    {"launch"},
+    {"growth", "launch"},
     {"client", "doctor"},
     {"__init__", "cli"},
     {"__main__"},
@@ -53,6 +53,7 @@ IMPORTERS = {
         "doctor.probe",
         "world.bootstrap",
         "world.dashboard",
+        "world.gate",
         "world.scheduler_end",
         "rank.security",
     }

@@ -47,7 +47,7 @@ def submit(submission: Record, patience_s: float = PATIENCE_S) -> Record:
         if not told:
             say(f"Slurm's controller does not answer ({answer.words}); trying for up to {patience_s:.0f} s.")
             told = True
-        found = _found(submission, give_up)
+        found = found_job(submission.stamp, give_up)
         if found is None:
             raise unknown_error(answer.words)
         if found:
@@ -67,13 +67,21 @@ def unknown_error(words: str) -> LaunchError:
     )
 
 
-def _found(submission: Record, give_up: float) -> str | None:
-    """Return the id of a job that sbatch got no answer about, "" if there is none; None if Slurm stays silent."""
+def found_job(stamp: str, give_up: float) -> str | None:
+    """Return the id of a job that sbatch got no answer about, "" if there is none; None if Slurm stays silent.
+
+    Parameters
+    ----------
+    stamp
+        What the path of its script, and of no other, has in it.
+    give_up
+        When to, on the clock that never goes back.
+    """
     answers = 0
     while True:
         time.sleep(_LOOK_S)
         with contextlib.suppress(queue.SlurmSilenceError):
-            if found := queue.find_submitted(submission.stamp):
+            if found := queue.find_submitted(stamp):
                 return found
             # Asked twice: slurmctld may answer the first question before it has carried out the submission.
             answers += 1

@@ -1,0 +1,316 @@
+"""Let a run grow by further Slurm jobs, and shrink again.
+
+Runs on: rank 1, in the link's event loop; what waits for Slurm, in threads.
+
+Every few seconds: how far are the jobs that were submitted; is one of them needed no more; would another be worth its
+wait; have the workers of one had nothing to do for long. What waits is the run's to say (:mod:`run`), which workers
+it calls for the planner's (planning.further).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.growth import decisions, queue_look, submission
+from snakemake_executor_plugin_daskmpi.growth.estimate import slots
+from snakemake_executor_plugin_daskmpi.growth.further_job import FurtherJob, Phase, offer_of, text_of
+from snakemake_executor_plugin_daskmpi.planning.further import further_plans
+from snakemake_executor_plugin_daskmpi.settings.durations import duration_text
+from snakemake_executor_plugin_daskmpi.slurm import inquiry
+from snakemake_executor_plugin_daskmpi.slurm.submission import leftovers, queue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from snakemake_executor_plugin_daskmpi.growth.decisions import Wanted
+    from snakemake_executor_plugin_daskmpi.growth.run import Run
+    from snakemake_executor_plugin_daskmpi.messages import WorkerInfo
+    from snakemake_executor_plugin_daskmpi.planning.demand import Shape
+    from snakemake_executor_plugin_daskmpi.resources import WorkerResources
+    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
+    from snakemake_executor_plugin_daskmpi.slurm.plan import Plan
+    from snakemake_executor_plugin_daskmpi.slurm.site import Site
+    from snakemake_executor_plugin_daskmpi.world.gate import Gate
+
+_log = logging.getLogger(__name__)
+
+#: Seconds that a worker takes to start, at least and until one has been seen to; and until a run knows how long its
+#: first jobs take.
+_START_S, _FIRST_LOOK_S = 5.0, 3.0
+#: A look is followed by a pause of so many times what it took in the loop, and at least so many seconds.
+_PAUSE_PER_COST, _PAUSE_S = 100.0, 2.0
+#: Seconds for which what Slurm has told of the site holds, and after which it is asked again when it has refused.
+_SITE_S, _REFUSED_S = 60.0, 60.0
+#: After so many jobs in turn that ended before they had joined, or were refused, there will be no more.
+_MOST_FAILURES = 3
+
+
+class Grower:
+    """The further Slurm jobs of one run.
+
+    Parameters
+    ----------
+    run
+        That is to grow.
+    settings
+        Of the run.
+    gate
+        Lets the jobs in.
+    folder
+        Of the run.
+    """
+
+    def __init__(self, run: Run, settings: Settings, gate: Gate, folder: Path) -> None:
+        self._run, self._settings, self._gate = run, settings, gate
+        self._folder = folder / leftovers.FOLDER
+        #: Those in the queue or at work, by Slurm's id.
+        self.jobs: dict[str, FurtherJob] = {}
+        self._numbers = itertools.count(1)
+        self._next_look = time.monotonic() + _FIRST_LOOK_S
+        self._is_looking = self._is_closed = False
+        self._site: tuple[float, Site] | None = None
+        self._not_before = 0.0
+        self._n_failures = 0
+        self.start_s = _START_S
+        #: What the user was told, each once.
+        self._told: set[str] = set()
+        #: Set while no worker of a further job is there.
+        self.is_alone = asyncio.Event()
+        self.is_alone.set()
+
+    # -- what happens --------------------------------------------------------------------------
+
+    def on_worker_added(self, info: WorkerInfo) -> None:
+        """Take note that a worker has joined, the first time or again."""
+        if (job := self.jobs.get(info.allocation)) is None:
+            return
+        job.workers.add(info.address)
+        self.is_alone.clear()
+        job.n_joined += 1
+        job.busy_at = now = time.monotonic()
+        if job.phase in (Phase.QUEUED, Phase.STARTED):
+            self._n_failures = 0
+            if job.phase is Phase.STARTED:
+                self.start_s = max(_START_S, now - job.started_at)
+            if job.n_joined >= job.plan.n_workers:
+                job.phase = Phase.JOINED
+                n = job.plan.n_workers
+                self._run.say(f"Slurm job {job.job_id} has joined: {n} worker{'s' * (n > 1)}.")
+                self._run.note(job)
+
+    def on_worker_gone(self, info: WorkerInfo, *, lost: bool) -> None:  # noqa: ARG002 - who is lost has gone, too
+        """Take note that a worker has left, or was lost."""
+        if (job := self.jobs.get(info.allocation)) is not None:
+            job.workers.discard(info.address)
+        if not any(job.workers for job in self.jobs.values()):
+            self.is_alone.set()
+
+    async def on_sweep(self) -> None:
+        """Look how things are, if it is time for that."""
+        if self._is_looking or self._is_closed or time.monotonic() < self._next_look:
+            return
+        self._is_looking = True
+        try:
+            await self._look()
+        finally:
+            self._is_looking = False
+
+    async def _look(self) -> None:
+        await self._see_queue()
+        began = time.monotonic()
+        waiting, running = self._run.shapes() if self._run.takes_workers else ([], [])
+        unneeded = [
+            job for job in self.jobs.values() if job.phase is Phase.QUEUED and not self._is_needed(job, waiting)
+        ]
+        wanted = self._wanted(waiting, running)
+        cost_s = time.monotonic() - began
+        for job in unneeded:
+            await self.cancel(job, "nothing waits for it any more")
+        if wanted:
+            await self._grow(wanted)
+        self._shrink()
+        self._next_look = time.monotonic() + max(_PAUSE_S, cost_s * _PAUSE_PER_COST)
+
+    # -- how far they are ----------------------------------------------------------------------
+
+    async def _see_queue(self) -> None:
+        """Ask Slurm how far the jobs are; if it is silent, they are as they were."""
+        try:
+            found = await asyncio.to_thread(queue_look.look, [*self.jobs.values()])
+        except queue.SlurmSilenceError as error:
+            _log.info("Slurm does not say how far further jobs are: %s", error)
+            return
+        for job, seen in found:
+            if job.phase is Phase.QUEUED and seen.is_running:
+                job.phase, job.busy_at = Phase.STARTED, time.monotonic()
+                job.started_at = job.busy_at - seen.for_s
+                self._run.note(job)
+            if seen.has_ended:
+                self._on_end(job, seen.state)
+
+    def _on_end(self, job: FurtherJob, state: str) -> None:
+        del self.jobs[job.job_id]
+        self._gate.withdraw(job.ticket)
+        job.phase = Phase.ENDED
+        self._run.note(job, why=state)
+        if job.n_joined or job.is_leaving:
+            return
+        self._fail()
+        output = job.folder / submission.OUTPUT
+        self._run.say(
+            f"Slurm job {job.job_id} ended ({state}) before it had joined. Its output: {output}", is_warning=True
+        )
+
+    def _fail(self) -> None:
+        self._n_failures += 1
+        self._not_before = time.monotonic() + _REFUSED_S
+        if self._n_failures == _MOST_FAILURES:
+            text = f"no further Slurm jobs: {_MOST_FAILURES} in turn were refused, or ended before they had joined."
+            self._run.say(text, is_warning=True)
+
+    # -- growing -------------------------------------------------------------------------------
+
+    def _is_needed(self, job: FurtherJob, waiting: list[Shape]) -> bool:
+        is_asked_for = job.is_by_hand and self._run.takes_workers
+        return is_asked_for or decisions.is_needed(job, waiting, self._offers(without=job), self.start_s)
+
+    def _wanted(self, waiting: list[Shape], running: list[Shape]) -> Wanted | None:
+        """Return what further workers are wanted for; None if they are not."""
+        if not waiting or self._settings.grow <= len(self.jobs) or time.monotonic() < self._not_before:
+            return None
+        if self._n_failures >= _MOST_FAILURES:
+            for _, keys in self._run.held():
+                self._run.refuse(keys, "further Slurm jobs were refused, or ended before they had joined.")
+            return None
+        return decisions.wanted(waiting, running, self._offers(), self.start_s)
+
+    def _offers(self, without: FurtherJob | None = None) -> list[WorkerResources]:
+        """Return what the workers offer that are there, or come."""
+        coming = [offer for job in self.jobs.values() if job is not without for offer in job.offers]
+        return [*self._run.offers(), *coming]
+
+    async def _grow(self, wanted: Wanted) -> None:
+        most = self._settings.grow - len(self.jobs)
+        try:
+            site = await self.ask_site()
+            plans = further_plans(wanted.shapes, site, self._settings, wanted.target_min, most)
+        except LaunchError as error:
+            self._refused(error)
+            return
+        for impossible, why in plans.impossible:
+            for shape, keys in self._run.held():
+                if shape.need.resources == impossible.need.resources:
+                    self._run.refuse(keys, str(why).partition("\n")[0])
+        for first in plans.plans:
+            plan: Plan | None = first
+            # What cannot run here at all is worth any wait.
+            waits_for_it = any(slots(shape, offer_of(first)) for shape, _ in self._run.held())
+            try:
+                # Where there is no room for all soon, there may be for some.
+                while plan and not await self.submit(plan, None if waits_for_it else wanted.takes_min):
+                    plan = decisions.half_of(plan)
+            except (LaunchError, OSError) as error:
+                self._refused(error)
+                return
+
+    async def ask_site(self) -> Site:
+        """Return what the site offers, as of a minute ago at most; LaunchError if Slurm does not tell."""
+        now = time.monotonic()
+        if self._site is None or now - self._site[0] > _SITE_S:
+            self._site = now, await asyncio.to_thread(inquiry.ask_site)
+        return self._site[1]
+
+    def _refused(self, error: Exception) -> None:
+        text = str(error)
+        if text not in self._told:
+            self._told.add(text)
+            self._run.say(f"no further Slurm job: {text}", is_warning=True)
+        self._fail()
+
+    async def submit(self, plan: Plan, takes_min: float | None, *, is_by_hand: bool = False) -> FurtherJob | None:
+        """Submit a further job, and return it; None if it would come too late.
+
+        Parameters
+        ----------
+        takes_min
+            What the workers that are there, or come, take for what waits, in minutes; None if that is no question.
+
+        Raises
+        ------
+        LaunchError
+            If Slurm refuses it.
+        OSError
+            If its script cannot be written, or nobody can listen here.
+        """
+        await self._gate.open()
+        folder, site = self._folder / str(next(self._numbers)), await self.ask_site()
+        command = await asyncio.to_thread(submission.write, self._settings, plan, site, folder)
+        if takes_min is not None:
+            starts_in_s = await asyncio.to_thread(submission.starts_in_s, command)
+            if starts_in_s is not None and starts_in_s + self.start_s >= takes_min * 60:
+                if plan.n_workers == 1:
+                    self._does_not_pay(plan, starts_in_s / 60, takes_min)
+                return None
+        shown = self._gate.ticket()
+        try:
+            job_id = await asyncio.to_thread(submission.submit, command, shown)
+        except BaseException:
+            self._gate.withdraw(shown)
+            raise
+        job = FurtherJob(job_id, plan, folder, shown, time.monotonic(), is_by_hand=is_by_hand)
+        if self._is_closed:  # meanwhile
+            await self.cancel(job, "the run is over")
+            return None
+        self.jobs[job_id] = job
+        why = f": what waits would take {duration_text(takes_min)}" if takes_min else ""
+        self._run.say(f"Slurm job {job_id} was submitted{why}; {text_of(plan)}.")
+        self._run.note(job)
+        return job
+
+    def _does_not_pay(self, plan: Plan, wait_min: float, takes_min: float) -> None:
+        self._not_before = time.monotonic() + _REFUSED_S
+        if (place := plan.components[0].partition) not in self._told:
+            self._told.add(place)
+            self._run.say(
+                f"no further Slurm job in partition {place} now: it would start in {duration_text(wait_min)}, and what "
+                f"waits is done in {duration_text(takes_min)}."
+            )
+
+    # -- shrinking -----------------------------------------------------------------------------
+
+    def _shrink(self) -> None:
+        now, idle = time.monotonic(), self._run.idle()
+        for job in self.jobs.values():
+            if not job.workers or not job.workers <= idle:
+                job.busy_at = now
+            elif not job.is_leaving and now - job.busy_at >= 60 * self._settings.shrink:
+                minutes = duration_text(self._settings.shrink)
+                self.end(job, f"its workers have had nothing to do for {minutes} (--daskmpi-shrink)")
+
+    def end(self, job: FurtherJob, why: str) -> None:
+        """Have the workers of a job that has joined leave, when they run nothing."""
+        job.is_leaving = True
+        self._run.say(f"Slurm job {job.job_id} ends: {why}.")
+        self._run.dismiss(job.workers, why)
+
+    async def cancel(self, job: FurtherJob, why: str) -> None:
+        """Take a job out of the queue."""
+        job.is_leaving = True
+        self._gate.withdraw(job.ticket)
+        try:
+            await asyncio.to_thread(queue.order, queue.cancel_command(job.job_id))
+        except (queue.SlurmSilenceError, LaunchError) as error:
+            _log.warning("Slurm job %s could not be cancelled: %s", job.job_id, error)
+        else:
+            self._run.say(f"Slurm job {job.job_id} was cancelled in the queue: {why}.")
+
+    def close(self) -> list[str]:
+        """Let nobody in any more, and return the ids of the jobs that are left."""
+        self._is_closed = True
+        self._gate.close()
+        return list(self.jobs)
