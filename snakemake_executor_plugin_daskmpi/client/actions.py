@@ -38,6 +38,15 @@ class TakeBack:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitAgain:
+    """Undo what a job has done that was ended since its worker leaves: it waits again, under another key."""
+
+    job: Job
+    outcome: JobOutcome
+    again: Job
+
+
+@dataclass(frozen=True, slots=True)
 class EndJob:
     """Have a worker end a job."""
 
@@ -54,6 +63,8 @@ class EndJobs:
     reason: str = ""
     #: Without a grace.
     at_once: bool = False
+    #: Address of the only worker that is meant; "" for all.
+    worker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,13 @@ class Respawn:
     """Have a lost worker started anew by whoever started it."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dismiss:
+    """Let a worker go that has nothing to do any more."""
+
+    worker: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +104,4 @@ class EndRun:
     set_aside: tuple[Job, ...]
 
 
-Action = Start | Report | TakeBack | EndJob | EndJobs | EndLocalJobs | Respawn | Say | EndRun
+Action = Start | Report | TakeBack | WaitAgain | EndJob | EndJobs | EndLocalJobs | Respawn | Dismiss | Say | EndRun

@@ -108,6 +108,10 @@ class WorkerStream:
         self._stream.send("end jobs", number, kind, reason, at_once)
         return self._ending[number]
 
+    def dismiss(self) -> None:
+        """Let the worker go, which has no jobs."""
+        self._stream.send("leave")
+
     def close(self) -> None:
         """Hear nothing any more."""
         self._stream.close()
@@ -141,6 +145,8 @@ class WorkerStreams:
         self._streams: dict[str, WorkerStream] = {}
         #: Jobs for workers that cannot be reached any more, which are about to be lost.
         self._unsent: dict[str, set[str]] = {}
+        #: Workers that were let go.
+        self._dismissed: set[str] = set()
         self._is_closed = False
 
     async def open(self, address: str) -> None:
@@ -158,9 +164,10 @@ class WorkerStreams:
 
         The scheduler tells of it; that may take a while where the time of day was set back.
         """
-        with contextlib.suppress(OSError, TimeoutError):
-            ending = self._client.run(rpc.end_jobs, workers=[address], on_error="ignore")
-            await asyncio.wait_for(ending, graces.CANCEL_S)
+        if address not in self._dismissed:  # else it has no jobs, and does not answer any more
+            with contextlib.suppress(OSError, TimeoutError):
+                ending = self._client.run(rpc.end_jobs, workers=[address], on_error="ignore")
+                await asyncio.wait_for(ending, graces.CANCEL_S)
         try:
             await self._client.run_on_scheduler(workers.remove, address)
         except OSError:
@@ -180,9 +187,24 @@ class WorkerStreams:
         if (stream := self._streams.get(address)) is not None:
             stream.end_job(key, reason)
 
-    def end_jobs(self, kind: OutcomeKind, reason: str, *, at_once: bool) -> asyncio.Future[list[BaseException | None]]:
-        """Have all jobs ended that were sent before; done when they have ended, or their workers have."""
-        orders = [stream.end_jobs(kind, reason, at_once=at_once) for stream in self._streams.values()]
+    def dismiss(self, address: str) -> None:
+        """Let a worker go that has no jobs: it ends in order."""
+        if (stream := self._streams.get(address)) is not None:
+            self._dismissed.add(address)
+            stream.dismiss()
+
+    def end_jobs(
+        self, kind: OutcomeKind, reason: str, *, at_once: bool, address: str = ""
+    ) -> asyncio.Future[list[BaseException | None]]:
+        """Have all jobs ended that were sent before; done when they have ended, or their workers have.
+
+        Parameters
+        ----------
+        address
+            Of the only worker that is meant; "" for all.
+        """
+        meant = [stream for where, stream in self._streams.items() if address in ("", where)]
+        orders = [stream.end_jobs(kind, reason, at_once=at_once) for stream in meant]
         return asyncio.gather(*orders, return_exceptions=True)
 
     async def lose(self, address: str) -> set[str] | None:

@@ -9,6 +9,7 @@ pipes and services tie to the failed one, and would wait for it for ever, is kil
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -52,9 +53,11 @@ class Group:
     _disk_mb: int = 0
     _outcomes: list[JobOutcome] = field(default_factory=list)
     _failed: tuple[Member, JobOutcome] | None = None
+    _began_at: float = 0.0
 
     async def outcome(self) -> JobOutcome:
         """Run all members and return how the group ended."""
+        self._began_at = time.time()
         self._cores, self._gpus = list(self.grant.cores), list(self.grant.gpus)
         self._mem_mb, self._disk_mb = self.grant.mem_mb, self.grant.disk_mb
         waiting, ended = dict(enumerate(self.spec.units)), set[int]()
@@ -153,6 +156,6 @@ class Group:
             reason=f"of its jobs, {member.spec.name} failed: {why}",
             log=member.spec.log,
             shadow_dir=None,
-            started_at=0.0,
-            ended_at=0.0,
+            started_at=self._began_at,
+            ended_at=time.time(),
         )

@@ -18,6 +18,8 @@ from snakemake_executor_plugin_daskmpi.rank import rank_log, roles
 from snakemake_executor_plugin_daskmpi.rank.stream import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from distributed.comm.core import Comm
 
     from snakemake_executor_plugin_daskmpi.messages import Grant, JobSpec, RunContext
@@ -90,8 +92,14 @@ async def end_jobs() -> None:
     await _installed().end_all(OutcomeKind.LOST)
 
 
-async def serve_stream(comm: Comm) -> None:
-    """Do what rank 1 says on a stream of its own, until it is gone."""
+async def serve_stream(comm: Comm, leave: Callable[[], None]) -> None:
+    """Do what rank 1 says on a stream of its own, until it is gone.
+
+    Parameters
+    ----------
+    leave
+        Lets the Dask worker end in order.
+    """
     global _stream
     runner, _stream = _installed(), (stream := Stream(comm))
     underway: set[asyncio.Task[None]] = set()
@@ -102,6 +110,10 @@ async def serve_stream(comm: Comm) -> None:
                     doing = _run(runner, stream, spec, grant)
                 case ("end job", key, reason):
                     doing = runner.kill(key, reason)
+                case ("leave",):
+                    _log.info("%s leaves, as rank 1 says", runner.name)
+                    leave()
+                    continue
                 case ("end jobs", number, why, reason, at_once):
                     doing = _end_jobs(runner, stream, number, why, reason, at_once=at_once)
                 case _:
