@@ -45,7 +45,7 @@ from snakemake_executor_plugin_daskmpi.world import bootstrap
 if TYPE_CHECKING:
     from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
-    from snakemake_executor_plugin_daskmpi.client.run_state import Drains
+    from snakemake_executor_plugin_daskmpi.client.drains import Drains
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
     from snakemake_executor_plugin_daskmpi.world.link import World
 

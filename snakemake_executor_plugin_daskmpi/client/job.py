@@ -6,7 +6,7 @@ Runs on: rank 1.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +39,16 @@ class Job:
     def __post_init__(self) -> None:
         """Ask for what it would like to have."""
         self.request = self.wish
+
+    def again(self, ran_s: float) -> Job:
+        """Return the job as it waits again after it was ended, under another key; it takes longer than it had run."""
+        least_min = int(ran_s / 60) + 1 if ran_s > 0 else 0
+        wish, floor = (
+            replace(asked, runtime_min=max(asked.runtime_min or 0, least_min) or None)
+            for asked in (self.wish, self.floor)
+        )
+        spec = self.spec._replace(key=f"{self.key}-again")
+        return Job(spec, wish, wish if floor == wish else floor, self.priority, self.n_behind, self.info)
 
     @property
     def key(self) -> str:

@@ -16,6 +16,7 @@ class Durations:
     def __init__(self) -> None:
         #: By kind.
         self._mean_s: dict[str, float] = {}
+        self._longest_s: dict[str, float] = {}
 
     def note(self, kind: str, duration_s: float) -> None:
         """Take in the duration of a job, in seconds; the last ones count most.
@@ -30,7 +31,23 @@ class Durations:
         """
         if duration_s < 0:
             return
+        self._longest_s[kind] = max(duration_s, self._longest_s.get(kind, 0.0))
         self._mean_s[kind] = duration_s + 0.7 * (self._mean_s.get(kind, duration_s) - duration_s)
+
+    def expected_s(self, kind: str) -> float | None:
+        """Return how long a job of a kind takes on average, in seconds; None if none has ended yet."""
+        return self._mean_s.get(kind)
+
+    def longest_s(self, kind: str) -> float:
+        """Return how long the longest job of a kind took, in seconds; 0 if none has ended yet.
+
+        >>> durations = Durations()
+        >>> durations.note("think", 60.0), durations.note("think", 20.0)
+        (None, None)
+        >>> durations.longest_s("think"), durations.expected_s("think"), durations.expected_s("unknown")
+        (60.0, 48.0, None)
+        """
+        return self._longest_s.get(kind, 0.0)
 
     def jobs_ahead(self, kind: str) -> int:
         """Return how many further jobs of a kind may wait on a worker for one to end.

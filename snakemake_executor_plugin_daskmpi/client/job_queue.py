@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.record.events import Reason
 
 
+#: Of the time for which workers that leave have stayed at most, the part that a job may have taken for which another
+#: such worker is waited for: one that takes longer would find none that stays long enough. Arbitrary.
+_MOST_PART = 0.9
 #: For so many kinds of jobs that wait it is said why; those behind them are many, or wait for these.
 _REASONS = 50
 
@@ -65,13 +68,17 @@ class JobQueue:
         self.jobs: dict[str, Job] = {}
         #: No job starts that would not have ended by then.
         self.deadline: Deadline | None = None
-        self._durations = Durations()
+        self.durations = Durations()
         #: Queues of grants that may take further jobs.
         self._extensible: list[deque[str]] = []
         #: Waiting jobs that say how long they take, in minutes, the longest first.
         self._by_runtime: list[tuple[int, str]] = []
         #: Whether what some workers offer was guessed.
         self._may_shrink = False
+        #: Whether it matters how long jobs of a rule have taken: some workers leave before the others.
+        self._heeds_rules = False
+        #: Minutes that the longest of their stays left to jobs.
+        self._longest_stay_min = 0.0
 
     @property
     def offers(self) -> Mapping[str, WorkerResources]:
@@ -88,31 +95,68 @@ class JobQueue:
         """The jobs that no worker has."""
         return [job for job in self.jobs.values() if job.worker is None]
 
+    @property
+    def some_leave(self) -> bool:
+        """Whether some of the workers that take jobs leave before the others."""
+        return bool(self._placement.fleet.deadlines)
+
+    def idle_workers(self) -> set[str]:
+        """Return the addresses of the workers that take jobs and have none."""
+        return self._placement.fleet.idle
+
+    def is_done(self, address: str) -> bool:
+        """Say whether a worker that was closed has no job any more."""
+        return self._placement.fleet.is_done(address)
+
     # -- workers and jobs come -----------------------------------------------------------------
 
-    def add_worker(self, info: WorkerInfo) -> None:
-        """Take in a worker that is ready."""
+    def add_worker(self, info: WorkerInfo, deadline: Deadline | None = None) -> None:
+        """Take in a worker that is ready; with a deadline, one that leaves before the others."""
         fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in info.offer.items()}
         offer = WorkerResources(**fields)
         self.workers[info.address] = info
-        self._placement.add_worker(info.address, offer, info.step_group)
+        self._placement.add_worker(info.address, offer, info.step_group, deadline)
         self._may_shrink = self._may_shrink or bool(offer.guessed)
+        if deadline is not None:
+            self._longest_stay_min = max(self._longest_stay_min, deadline.left_min)
+            if not self._heeds_rules:
+                self._heeds_rules = True
+                for job in self.waiting:
+                    self._placement.withdraw(job.key)
+                    self._enqueue(job, heeds_rule=True)
 
-    def put(self, job: Job) -> Refusal | None:
-        """Let a job wait for its turn, with as much as the workers that are there can give it; or say why it cannot."""
+    def put(self, job: Job, *, waits_for_time: bool = False) -> Refusal | None:
+        """Let a job wait for its turn, with as much as the workers that are there can give it; or say why it cannot.
+
+        Parameters
+        ----------
+        waits_for_time
+            Whether it rather waits for a further worker than for those that are there, if jobs of its rule have taken
+            longer than these stay.
+        """
         if self._may_shrink or job.floor is not job.wish:
             job.request = shrunk(job.wish, job.floor, self._placement.workers.values())
-        refusal = self._placement.refusal(job.request)
         runtime_min = job.request.runtime_min
-        if refusal is None and self.deadline is not None:
-            refusal = too_long_for(runtime_min, self.deadline)
+        refusal = too_long_for(runtime_min, self.deadline) if self.deadline is not None else None
+        refusal = refusal or self._placement.refusal(job.request, runtime_min or 0)
         if refusal is not None:
             return refusal
+        too_late = None
+        if self._heeds_rules:
+            may_take_min = max(runtime_min or 0, self.durations.longest_s(job.spec.kind) / 60)
+            too_late = self._placement.refusal(job.request, may_take_min)
+            if too_late is not None and waits_for_time and may_take_min <= _MOST_PART * self._longest_stay_min:
+                return too_late
         self.jobs[job.key] = job
-        self._placement.enqueue(job.key, job.request, job.priority, job.n_behind)
+        # Where no worker stays for as long as others of the rule have taken, it is tried all the same.
+        self._enqueue(job, heeds_rule=self._heeds_rules and too_late is None)
         if runtime_min is not None and self.deadline is not None:
             heappush(self._by_runtime, (-runtime_min, job.key))
         return None
+
+    def _enqueue(self, job: Job, *, heeds_rule: bool) -> None:
+        rule = job.spec.kind if heeds_rule else ""
+        self._placement.enqueue(job.key, job.request, job.priority, job.n_behind, rule)
 
     # -- they go -------------------------------------------------------------------------------
 
@@ -138,12 +182,21 @@ class JobQueue:
         if job is None:
             return None
         if seconds is not None:
-            self._durations.note(job.spec.kind, seconds)
+            self.durations.note(job.spec.kind, seconds)
+            self._placement.longest_min[job.spec.kind] = self.durations.longest_s(job.spec.kind) / 60
         if key in job.queue:
             job.queue.remove(key)
             self._extensible.append(job.queue)
         self._placement.release(key)
         return job
+
+    def close_worker(self, address: str) -> None:
+        """Let a worker take no jobs any more."""
+        self._placement.close_worker(address)
+
+    def take_out_unplaceable_ones(self) -> list[Job]:
+        """Forget and return the waiting jobs that no worker can hold, or has the time for."""
+        return [self.jobs.pop(key) for key in self._placement.unplaceable()]
 
     def lose_worker(self, address: str, unsent: Container[str] = ()) -> Lost:
         """Forget a worker, and what it ran; it never heard of some of its jobs."""
@@ -158,8 +211,8 @@ class JobQueue:
         for job in ran:
             job.queue.clear()
             self.end(job.key)
-        unplaceable = [self.jobs.pop(key) for key in self._placement.unplaceable()]
-        return Lost(ran, waits, [job for job in self.jobs.values() if address in job.shared_by], unplaceable)
+        shared = [job for job in self.jobs.values() if address in job.shared_by]
+        return Lost(ran, waits, shared, self.take_out_unplaceable_ones())
 
     # -- waiting -------------------------------------------------------------------------------
 
@@ -192,14 +245,15 @@ class JobQueue:
 
         Only when half of those sent before have ended: then several travel together.
         """
-        n_ahead = self._durations.jobs_ahead(self.jobs[queue[-1]].spec.kind) if queue else 0
+        n_ahead = self.durations.jobs_ahead(self.jobs[queue[-1]].spec.kind) if queue else 0
         if len(queue) - 1 > n_ahead // 2:
             return
-        while queue and len(queue) <= self._durations.jobs_ahead(self.jobs[queue[-1]].spec.kind):
+        while queue and len(queue) <= self.durations.jobs_ahead(self.jobs[queue[-1]].spec.kind):
             after = queue[-1]
             if self.jobs[after].spec.units:
                 return  # the forkserver knows of its members only
-            assignment = self._placement.successor(after)
+            mean_s = self.durations.expected_s(self.jobs[after].spec.kind) or 0.0
+            assignment = self._placement.successor(after, ahead_min=len(queue) * mean_s / 60)
             if assignment is None:
                 return
             started.append(self._start(assignment, queue, after))

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from snakemake_executor_plugin_daskmpi.client.actions import Action
+    from snakemake_executor_plugin_daskmpi.client.drains import Drains
     from snakemake_executor_plugin_daskmpi.client.grower import Grower
     from snakemake_executor_plugin_daskmpi.client.job import Job
     from snakemake_executor_plugin_daskmpi.client.recorder import Recorder
     from snakemake_executor_plugin_daskmpi.client.reports import Reports
-    from snakemake_executor_plugin_daskmpi.client.run_state import Drains, RunState
+    from snakemake_executor_plugin_daskmpi.client.run_state import RunState
     from snakemake_executor_plugin_daskmpi.messages import Grant, JobOutcome, RunContext
     from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
@@ -224,7 +225,7 @@ class Pool:
         self._take_turn_soon()
         self._wake_at_the_next_alarm()
 
-    def _carry_out(self, actions: list[Action]) -> None:  # noqa: C901 - a table
+    def _carry_out(self, actions: list[Action]) -> None:  # noqa: C901, PLR0912 - a table
         for action in actions:
             match action:
                 case do.Start(job, grant):
@@ -233,10 +234,15 @@ class Pool:
                     self._snakemake.report(job, outcome)
                 case do.TakeBack(job, outcome):
                     self._snakemake.take_back(job, outcome)
+                case do.WaitAgain(job, outcome, again):
+                    self._snakemake.undo(job, outcome)
+                    self._recorder.submitted(again)
                 case do.EndJob(key, worker, reason):
                     self._streams.end_job(worker, key, reason)
-                case do.EndJobs(kind, reason, at_once):
-                    self._streams.end_jobs(kind, reason, at_once=at_once)
+                case do.EndJobs(kind, reason, at_once, worker):
+                    self._streams.end_jobs(kind, reason, at_once=at_once, address=worker)
+                case do.Dismiss(worker):
+                    self._streams.dismiss(worker)
                 case do.EndLocalJobs():
                     if self._snakemake.end_local_jobs():
                         self._carry_out(self._state.on_local_jobs_ended())

@@ -139,7 +139,7 @@ class Reception:
         info = self.state.queue.workers.get(address)
         # One that came back, and was lost again before it was taken in, has no name yet.
         name = info.name if info else address
-        is_lost = (why := self.state.why_dismissed(address)) is None
+        is_lost = (why := self.state.crew.why_dismissed(address)) is None
         if why is not None:
             _log.info("%s has left: %s", name, why)
             actions = self.state.on_worker_left(address)
@@ -148,7 +148,7 @@ class Reception:
             _log.error("%s was lost", name)
             there = [job for job in self.state.queue.jobs.values() if job.worker == address]
             actions = self.state.on_worker_lost(address, unsent)
-            self.recorder.worker_lost(name, there, comes_back=self.state.awaits(name))
+            self.recorder.worker_lost(name, there, comes_back=name in self.state.crew.awaited)
         self.do(actions)
         if info is not None and self.grower is not None:
             self.grower.on_worker_gone(info, lost=is_lost)

@@ -16,7 +16,7 @@ from snakemake_executor_plugin_daskmpi.errors import three_part_message
 from snakemake_executor_plugin_daskmpi.messages import OutcomeKind
 from snakemake_executor_plugin_daskmpi.rank import rank_log
 from snakemake_executor_plugin_daskmpi.slurm.submission import progress
-from snakemake_executor_plugin_daskmpi.snakemake_internals import evaluated, incomplete
+from snakemake_executor_plugin_daskmpi.snakemake_internals import evaluated, incomplete, undone
 from snakemake_executor_plugin_daskmpi.worker.tail import tail_of
 
 if TYPE_CHECKING:
@@ -152,6 +152,12 @@ class Reports:
         """Take note that Snakemake takes a job for failed; nothing new unless its body had ended well."""
         if (key := self._told.pop(job, None)) is not None:
             self.recorder.rejected(key)
+
+    def undo(self, job: Job, outcome: JobOutcome) -> None:
+        """Undo what a job has done that was ended since its worker leaves, and that runs again in this run."""
+        self.recorder.ended(job, outcome)
+        if outcome.started_at:
+            undone.undo(job.info.job, outcome.shadow_dir)
 
     def take_back(self, job: Job, outcome: JobOutcome) -> None:
         """Let Snakemake clean up after a job that was ended in time, which is no failure of its own."""

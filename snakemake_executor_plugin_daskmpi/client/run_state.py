@@ -2,17 +2,15 @@
 
 Runs on: rank 1, in the link's thread.
 
-Each story is one function: a worker dies (:meth:`RunState.on_worker_lost`), the deadline comes
-(:meth:`RunState.on_time`), the user presses Ctrl-C (:meth:`RunState.on_cancel`), a signal asks to drain
+Each story is one function: a worker dies (:meth:`RunState.on_worker_lost`) or leaves (:meth:`RunState.on_dismiss`), the
+deadline comes (:meth:`RunState.on_time`), the user presses Ctrl-C (:meth:`RunState.on_cancel`), a signal asks to drain
 (:meth:`RunState.on_drain`), a job ends (:meth:`RunState.on_outcome`). The pool carries the actions out, in their order.
 """
 
 from __future__ import annotations
 
-import signal
 import time
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.client import wait_reasons
@@ -22,10 +20,13 @@ from snakemake_executor_plugin_daskmpi.client.actions import (
     EndLocalJobs,
     EndRun,
     Report,
-    Respawn,
     Say,
     TakeBack,
+    WaitAgain,
 )
+from snakemake_executor_plugin_daskmpi.client.crew import Crew
+from snakemake_executor_plugin_daskmpi.client.drains import Drains
+from snakemake_executor_plugin_daskmpi.client.withheld import Withheld
 from snakemake_executor_plugin_daskmpi.messages import JobOutcome, OutcomeKind, WorkerInfo
 
 if TYPE_CHECKING:
@@ -35,18 +36,11 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.client.job import Job
     from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
     from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
+    from snakemake_executor_plugin_daskmpi.placement.refusal import Refusal
     from snakemake_executor_plugin_daskmpi.record.events import Reason
 
-#: Seconds within which a launcher, or Slurm, ends all processes of a run; arbitrary.
-_END_SPREADS_S = 1.0
-
-
-class Drains(Enum):
-    """What asks a run to start nothing any more."""
-
-    SIGUSR1 = "SIGUSR1 was received"
-    SIGTERM = "SIGTERM was received"
-    DEADLINE = "the allocation ends"
+#: Seconds between two looks for jobs that no worker has time for any more.
+_LOOK_S = 1.0
 
 
 @dataclass(slots=True)
@@ -63,7 +57,7 @@ class RunState:
     patience_s
         Seconds to wait for a lost worker that is started anew.
     may_grow
-        Whether further workers may come: jobs that none of those that are there can hold wait for them.
+        Whether further workers may come: jobs that none of those that are there can hold wait for them. May change.
     clock
         Seconds that never go back.
     """
@@ -82,16 +76,21 @@ class RunState:
     set_aside: dict[str, Job] = field(default_factory=dict)
     #: Whether Snakemake was told to end.
     is_over: bool = False
-    #: When to give up a lost worker, by its name.
-    _awaited: dict[str, float] = field(default_factory=dict)
-    #: Jobs that no worker that is there can hold, and one that is awaited perhaps could.
-    _held: dict[str, Job] = field(default_factory=dict)
-    #: Outcomes that are reported later, unless all is over by then.
-    _withheld: list[tuple[float, Job, JobOutcome]] = field(default_factory=list)
+    crew: Crew = field(init=False)
+    #: Jobs that no worker that is there can hold, and why, by key; one that comes perhaps could.
+    _held: dict[str, tuple[Job, Refusal]] = field(default_factory=dict)
+    _withheld: Withheld = field(init=False)
     #: Whether what ran at the deadline was told to end.
     _has_ended_jobs: bool = False
     #: How many times in turn there was nothing left to do.
     _looks: int = 0
+    #: When it was looked for jobs that no worker has time for any more.
+    _looked_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Begin without workers."""
+        self.crew = Crew(self.queue, self.patience_s, self.clock)
+        self._withheld = Withheld(self.is_world, self.is_slurm_step, self.clock)
 
     # -- what the pool asks --------------------------------------------------------------------
 
@@ -108,7 +107,7 @@ class RunState:
     @property
     def held(self) -> list[Job]:
         """The jobs that no worker that is there can hold, and that wait for one that could."""
-        return [*self._held.values()]
+        return [job for job, _ in self._held.values()]
 
     @property
     def may_be_over(self) -> bool:
@@ -117,27 +116,25 @@ class RunState:
 
     def next_alarm_s(self) -> float | None:
         """Return in how many seconds :meth:`on_time` is due at the latest; None if at no certain time."""
-        alarms = [*self._awaited.values(), *(when for when, _, _ in self._withheld)]
-        due = [when - self.clock() for when in alarms]
-        if (deadline := self.queue.deadline) is not None and not self.is_cancelled:
-            if not self.why_draining:
-                due.append(deadline.drains_in_s)
-            if not self._has_ended_jobs:
-                due.append(deadline.ends_jobs_in_s)
-        return max(0.0, min(due)) if due else None
+        due = [self._withheld.next_in_s()]
+        if not self.is_cancelled:
+            due.append(self.crew.next_in_s())
+            if (deadline := self.queue.deadline) is not None:
+                due.append(None if self.why_draining else deadline.drains_in_s)
+                due.append(None if self._has_ended_jobs else deadline.ends_jobs_in_s)
+        known = [in_s for in_s in due if in_s is not None]
+        return max(0.0, min(known)) if known else None
 
     def reasons(self) -> list[Reason]:
         """Return why jobs wait, those of the highest rank first."""
-        return [*self.queue.reasons(), *wait_reasons.awaited(self._held.values(), self._awaited)]
+        awaited = wait_reasons.awaited(self._held.values(), self.crew.awaited, may_grow=self.may_grow)
+        return [*self.queue.reasons(), *awaited]
 
     # -- workers -------------------------------------------------------------------------------
 
     def on_worker_added(self, info: WorkerInfo) -> list[Action]:
         """Take in a worker that is ready, the first time or again."""
-        self.queue.add_worker(info)
-        if self._awaited.pop(info.name, None) is None:
-            return []
-        return [Say(f"worker {info.name} on {info.host} is back."), *self._put_held()]
+        return [*self.crew.welcome(info), *self._put_held()]
 
     def on_worker_lost(self, address: str, unsent: Container[str] = ()) -> list[Action]:
         """Report the jobs that ran on a lost worker, queue those that waited there, and await it if it comes back.
@@ -151,12 +148,7 @@ class RunState:
         if info is None:
             return []
         lost = self.queue.lose_worker(address, unsent)
-        actions: list[Action] = []
-        if info.lives_left and not self.is_cancelled:
-            self._awaited[info.name] = self.clock() + self.patience_s
-            more = f"; {info.lives_left - 1} more if need be" if info.lives_left > 1 else ", for the last time"
-            text = f"worker {info.name} on {info.host} was lost, and is started anew{more}."
-            actions += [Say(text, is_warning=True), Respawn(info.name)]
+        actions = self.crew.lose(info, comes_back=bool(info.lives_left) and not self.is_cancelled)
         for job in lost.waits:
             actions += self._put(job)
         reason = f"worker {info.name} on {info.host} died while running it"
@@ -167,27 +159,27 @@ class RunState:
             actions += self._put(job)
         # The worker that runs the body ends it; its outcome comes as any other.
         reason = f"worker {info.name} on {info.host}, which had tasks of it, died"
-        return actions + [EndJob(job.key, job.worker or "", reason) for job in lost.shared]
-
-    def why_dismissed(self, address: str) -> str | None:
-        """Return why a worker was told to leave; None if it was not."""
-        return None
-
-    def awaits(self, name: str) -> bool:
-        """Say whether a lost worker is awaited."""
-        return name in self._awaited
+        actions += [EndJob(job.key, job.worker or "", reason) for job in lost.shared]
+        return [*actions, *self.crew.dismiss_idle()]
 
     def on_dismiss(self, addresses: Iterable[str], why: str) -> list[Action]:
         """Let workers take no further jobs, and each of them leave as soon as it has none."""
-        return []
+        return [] if self.is_cancelled else [*self.crew.let_leave(addresses, why), *self._put_unplaceable()]
 
     def on_worker_left(self, address: str) -> list[Action]:
-        """Forget a worker that has left as it was told."""
-        return []
+        """Forget a worker that has left as it was told: it had no jobs."""
+        if address not in self.queue.workers:
+            return []
+        self.crew.forget(address)
+        return [action for job in self.queue.lose_worker(address).unplaceable for action in self._put(job)]
 
     def on_no_growth(self, keys: Iterable[str], why: str) -> list[Action]:
-        """Report jobs that were held for a worker that could run them, and say why none comes."""
-        return []
+        """Report jobs that are held, since no worker will come that could hold them; try those that one may hold."""
+        actions: list[Action] = []
+        for job, _ in [self._held.pop(key) for key in keys if key in self._held]:
+            if (refusal := self.queue.put(job)) is not None:
+                actions.append(_refuse(job, replace(refusal, seen=f"{refusal.seen} {why}")))
+        return actions
 
     # -- jobs ----------------------------------------------------------------------------------
 
@@ -200,13 +192,20 @@ class RunState:
         if self.is_draining:
             return []
         actions = self._set_aside(self.queue.take_out_late_ones())
+        if self.queue.some_leave and self.clock() - self._looked_at >= _LOOK_S:
+            self._looked_at = self.clock()
+            actions += [*self.crew.at_their_ends(), *self._put_unplaceable()]
         return [*actions, *self.queue.start()]
 
     def on_outcome(self, outcome: JobOutcome) -> list[Action]:
         """Report the outcome of a job; nothing if it was reported before."""
         took_s = outcome.ended_at - outcome.started_at if outcome.ended_at else None
         job = self.queue.end(outcome.key, took_s)
-        return self._report(job, outcome) if job is not None else []
+        if job is None:
+            return []
+        if self.is_draining or self.is_over or (again := self.crew.again(job, outcome)) is None:
+            return [*self._report(job, outcome), *self.crew.dismiss_idle()]
+        return [WaitAgain(job, outcome, again), *self._put(again), *self.crew.dismiss_idle()]
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -218,21 +217,18 @@ class RunState:
     def on_time(self) -> list[Action]:
         """Do what is due: drain before the deadline, end what runs at it, give up workers, report what was withheld."""
         actions: list[Action] = []
-        deadline, now = self.queue.deadline, self.clock()
-        if deadline is not None and not self.is_cancelled:
+        if not self.is_cancelled:
+            actions += [*self.crew.at_their_ends(), *self._put_unplaceable()]
+        if (deadline := self.queue.deadline) is not None and not self.is_cancelled:
             if deadline.drains_in_s <= 0:
                 actions += self.on_drain(Drains.DEADLINE, deadline.end_text())
             if deadline.ends_jobs_in_s <= 0 and not self._has_ended_jobs:
                 self._has_ended_jobs = True
                 actions += [EndLocalJobs()]
                 actions += [EndJobs(OutcomeKind.TIMED_OUT, deadline.end_text())] if self.queue.jobs else []
-        for name in [name for name, when in self._awaited.items() if when <= now]:
-            del self._awaited[name]
-            text = f"worker {name} did not come back in time (--daskmpi-startup-timeout)."
-            actions += [Say(text, is_warning=True), *self._put_held()]
-        due = [entry for entry in self._withheld if entry[0] <= now]
-        self._withheld = [entry for entry in self._withheld if entry[0] > now]
-        return actions + [Report(job, outcome) for _, job, outcome in due]
+        if given_up := self.crew.give_up():
+            actions += [*given_up, *self._put_held()]
+        return [*actions, *self._withheld.due()]
 
     def on_drain(self, what: Drains, words: str = "") -> list[Action]:
         """Start nothing any more; what runs may end."""
@@ -240,13 +236,10 @@ class RunState:
             return []
         self.why_draining = words or what.value
         running = sum(job.worker is not None for job in self.queue.jobs.values())
-        ends = f"{running} running one{'s' * (running != 1)} may end" if running else "none runs"
-        again = " A second SIGTERM ends them." if running and what is Drains.SIGTERM else ""
-        text = f"{self.why_draining}: no further jobs start, {ends}.{again}"
-        waiting = [*self.queue.waiting, *self._held.values()]
+        waiting = [*self.queue.waiting, *self.held]
         self.queue.take_out(waiting)
         self._held.clear()
-        return [Say(text, is_warning=True), *self._set_aside(waiting)]
+        return [Say(what.text(self.why_draining, running), is_warning=True), *self._set_aside(waiting)]
 
     def on_cancel(self) -> list[Action]:
         """Forget what waits, and end what runs: the user presses Ctrl-C, or Snakemake gives up."""
@@ -273,17 +266,20 @@ class RunState:
     def _put(self, job: Job) -> list[Action]:
         if self.is_draining:
             return self._set_aside([job])
-        refusal = self.queue.put(job)
+        refusal = self.queue.put(job, waits_for_time=self.may_grow)
         if refusal is None:
             return []
-        if self._awaited:
-            self._held[job.key] = job
+        if (self.crew.awaited or self.may_grow) and not refusal.is_final:
+            self._held[job.key] = (job, refusal)
             return []
-        return [Report(job, JobOutcome(job.key, OutcomeKind.FAILED, reason=str(refusal)))]
+        return [_refuse(job, refusal)]
 
     def _put_held(self) -> list[Action]:
         held, self._held = self._held, {}
-        return [action for job in held.values() for action in self._put(job)]
+        return [action for job, _ in held.values() for action in self._put(job)]
+
+    def _put_unplaceable(self) -> list[Action]:
+        return [action for job in self.queue.take_out_unplaceable_ones() for action in self._put(job)]
 
     def _set_aside(self, jobs: Iterable[Job]) -> list[Action]:
         new = {job.key: job for job in jobs}
@@ -293,15 +289,12 @@ class RunState:
     def _report(self, job: Job, outcome: JobOutcome) -> list[Action]:
         if outcome.kind in (OutcomeKind.TIMED_OUT, OutcomeKind.CANCELLED):
             return [*self._end(), TakeBack(job, outcome)]
-        may_be_the_end = (self.is_slurm_step and outcome.signal == signal.SIGTERM) or (
-            self.is_world and outcome.kind is OutcomeKind.LOST
-        )
-        if may_be_the_end:
-            # If all processes are being ended, the job has not failed; this process then ends in a moment, too.
-            self._withheld.append((self.clock() + _END_SPREADS_S, job, outcome))
-            return []
-        return [Report(job, outcome)]
+        return [*self._withheld.report(job, outcome)]
 
     def _end(self) -> list[Action]:
         self.is_over = True
         return [EndRun(tuple(self.set_aside.values()))]
+
+
+def _refuse(job: Job, refusal: Refusal) -> Report:
+    return Report(job, JobOutcome(job.key, OutcomeKind.FAILED, reason=str(refusal)))

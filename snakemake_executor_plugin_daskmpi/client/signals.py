@@ -18,8 +18,8 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.client.drains import Drains
 from snakemake_executor_plugin_daskmpi.client.interruption import Interruption
-from snakemake_executor_plugin_daskmpi.client.run_state import Drains
 
 if TYPE_CHECKING:
     from collections.abc import Callable

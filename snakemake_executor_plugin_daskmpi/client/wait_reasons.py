@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from snakemake_executor_plugin_daskmpi.client.job import Job
     from snakemake_executor_plugin_daskmpi.messages import WorkerInfo
+    from snakemake_executor_plugin_daskmpi.placement.refusal import Refusal
     from snakemake_executor_plugin_daskmpi.placement.waiting import Why
     from snakemake_executor_plugin_daskmpi.resources import JobResources
 
@@ -44,20 +45,39 @@ def reason_of(why: Why, jobs: Mapping[str, Job], workers: Mapping[str, WorkerInf
     keys = [key for key in why.holders if key in jobs]
     where = workers[why.worker].name if why.worker in workers else ""
     text = _text(why, where, [jobs[key].spec.name for key in keys])
+    if why.too_late in workers:
+        text += f"; {workers[why.too_late].name} has room, but leaves before it would have ended"
     holders = tuple(keys[:MOST_HOLDERS])
     return Reason(why.cause, pile.request.stated(), jobs[first].priority, len(pile.keys), text, first, where, holders)
 
 
-def awaited(jobs: Iterable[Job], workers: Iterable[str]) -> list[Reason]:
-    """Return why jobs wait that only a worker could hold that was lost, and is awaited, by what they ask for."""
-    by_request: dict[JobResources, list[Job]] = {}
-    for job in jobs:
-        by_request.setdefault(job.request, []).append(job)
-    text = f"no worker that is there can hold it; it is held for {_list(sorted(workers))}, which may come back"
-    return [
-        Reason(Cause.AWAITED, request.stated(), same[0].priority, len(same), text, same[0].key)
-        for request, same in by_request.items()
-    ]
+def awaited(held: Iterable[tuple[Job, Refusal]], lost: Iterable[str], *, may_grow: bool) -> list[Reason]:
+    """Return why jobs wait that no worker that is there can hold, by what they ask for.
+
+    Parameters
+    ----------
+    held
+        Each with why it is not put on a worker that is there.
+    lost
+        Names of workers that were, and are awaited.
+    may_grow
+        Whether further ones may come.
+    """
+    by_request: dict[JobResources, list[tuple[Job, Refusal]]] = {}
+    for one in held:
+        by_request.setdefault(one[0].request, []).append(one)
+    names = listed(sorted(lost))
+    reasons = []
+    for request, same in by_request.items():
+        (job, refusal), *_ = same
+        if names:
+            text = f"no worker that is there can hold it; it is held for {names}, which may come back"
+            text += ", or for a further Slurm job" if may_grow else ""
+        else:
+            does = "has" if refusal.lacks.startswith("has") else "does"
+            text = f"no worker that is here {refusal.lacks}; a further Slurm job that {does} is awaited"
+        reasons.append(Reason(Cause.AWAITED, request.stated(), job.priority, len(same), text, job.key))
+    return reasons
 
 
 def _text(why: Why, where: str, holders: list[str]) -> str:
@@ -73,7 +93,7 @@ def _text(why: Why, where: str, holders: list[str]) -> str:
         case Cause.RESERVED:
             whom = f" for {holders[0]}" if holders else ""
             return f"it would fit on {where}, which is held back{whom}: that has waited for long"
-    return _lack_text(why, where, its) + (f": the rest is taken by {_list(holders)}" if holders else "")
+    return _lack_text(why, where, its) + (f": the rest is taken by {listed(holders)}" if holders else "")
 
 
 def _lack_text(why: Why, where: str, its: str) -> str:
@@ -112,10 +132,10 @@ def _amount(name: str, number: int) -> str:
     return f"{number} {_UNITS[name][number != 1]}"
 
 
-def _list(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
     """Return some names, and how many more there are.
 
-    >>> _list(["a", "b", "c", "d", "e"])
+    >>> listed(["a", "b", "c", "d", "e"])
     'a, b, c and 2 more'
     """
     shown = ", ".join(names[:_NAMED])

@@ -73,6 +73,11 @@ class Deadline:
         return max(0.0, self.jobs_end_at - self.clock())
 
     @property
+    def left_min(self) -> float:
+        """Minutes that a job may take which starts now."""
+        return self.ends_jobs_in_s / 60
+
+    @property
     def most_min(self) -> float:
         """Minutes that a job may take at most, if it starts as soon as a run like this one can start it."""
         return max(0.0, self.length_s - self.margin_s - self.start_s) / 60

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.placement.capacity import Amounts, Capacity
-from snakemake_executor_plugin_daskmpi.placement.refusal import NOBODY_IS_LEFT, refusal_of, too_late_for
+from snakemake_executor_plugin_daskmpi.placement.refusal import NOBODY_CAME, NOBODY_IS_LEFT, refusal_of, too_late_for
 from snakemake_executor_plugin_daskmpi.placement.spread import most_tasks
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Fleet:
         self.closed: dict[str, Capacity] = {}
         #: Of those that leave before the others.
         self.deadlines: dict[str, Deadline] = {}
+        #: Whether there was any, and how many were lost.
+        self.had_some, self.n_lost = False, 0
         #: Whether any of them names the components that it serves.
         self.names_components = False
         self._serving: dict[str, list[Capacity]] = {}
@@ -47,6 +49,10 @@ class Fleet:
         """The workers that take jobs and have none, by name."""
         return {name for name, worker in self.workers.items() if not worker.running}
 
+    def is_done(self, name: str) -> bool:
+        """Say whether a worker that was closed has no job any more."""
+        return name in self.closed and not self.closed[name].running
+
     # -- they come and go ----------------------------------------------------------------------
 
     def add(self, name: str, offer: WorkerResources, step_group: str, deadline: Deadline | None) -> Capacity:
@@ -56,6 +62,7 @@ class Fleet:
         worker = self.workers[name] = Capacity(name, offer, step_group)
         if deadline is not None:
             self.deadlines[name], worker.jobs_end_at = deadline, deadline.jobs_end_at
+        self.had_some = True
         self._note_components()
         return worker
 
@@ -69,7 +76,8 @@ class Fleet:
         return worker
 
     def remove(self, name: str) -> Capacity | None:
-        """Forget a worker, and return it if there was one."""
+        """Forget a worker, and return it if there was one; one that was not closed before counts as lost."""
+        self.n_lost += name in self.workers
         worker = self.close(name)
         return self.closed.pop(name, worker)
 
@@ -105,8 +113,8 @@ class Fleet:
         serving = self.serving(request.component)
         if self.can_hold(request, minutes):
             return None
-        if not self.workers and self.closed:
-            return NOBODY_IS_LEFT
+        if not self.workers and not self.n_lost:
+            return NOBODY_IS_LEFT if self.had_some else NOBODY_CAME
         if _hold(request, serving):
             alone = [worker for worker in serving if Amounts.asked(request).within(worker.total)]
             last = max(worker.jobs_end_at for worker in alone or serving)

@@ -47,16 +47,25 @@ class Refusal:
     next_step: str
     #: What no worker does that would have to, in a few words.
     lacks: str = "has all that it needs"
+    #: Whether no further worker could change that.
+    is_final: bool = False
 
     def __str__(self) -> str:
         """Return the message."""
         return three_part_message(self.happened, seen=self.seen, next_step=self.next_step)
 
 
-#: Of all jobs, when those that have left or were lost were all.
+#: Of all jobs, before a worker has come.
+NOBODY_CAME = Refusal(
+    "No worker has come to run the job.",
+    "the run began without workers.",
+    "the same command continues the workflow; let it begin with a worker.",
+    lacks="takes jobs",
+)
+#: Of all jobs, when all workers have left in order, or are about to.
 NOBODY_IS_LEFT = Refusal(
     "All workers have left.",
-    "those that are still there take no jobs any more.",
+    "none is there any more that takes jobs.",
     "the same command continues the workflow.",
     lacks="takes jobs",
 )
@@ -147,6 +156,7 @@ def too_long_for(runtime_min: int | None, deadline: Deadline) -> Refusal | None:
         f"this one takes {deadline.length_s / 60:.1f} minutes in all, as {deadline.said_by} says, "
         f"and leaves {deadline.most_min:.1f} to jobs.",
         "a longer one (--daskmpi-walltime, sbatch --time), or lower the rule's runtime if it takes less.",
+        is_final=True,
     )
 
 

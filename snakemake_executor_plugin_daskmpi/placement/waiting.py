@@ -51,11 +51,14 @@ def why_waiting(
 
 def _why_in_time(pile: Pile, shelves: Shelves, fleet: Fleet, limit: CoreLimit, reservations: Reservations) -> Why:
     """Return why a pile waits where there is time for its jobs, and which worker would have room, but not the time."""
-    in_time = fleet.able(pile.request, shelves.minutes_of(pile))
+    serving = fleet.serving(pile.request.component)
+    in_time = fleet.in_time(serving, shelves.minutes_of(pile))
     why = _why(pile, in_time, shelves, limit, reservations)
-    late = (worker for worker in fleet.serving(pile.request.component) if worker not in in_time)
-    has_room = next((worker for worker in late if pile.needs.within(worker.free)), None)
-    return why if has_room is None else why._replace(too_late=has_room.name)
+    if len(in_time) == len(serving):
+        return why
+    too_late = {worker.name for worker in serving}.difference(worker.name for worker in in_time)
+    has_room = (worker.name for worker in serving if worker.name in too_late and pile.needs.within(worker.free))
+    return why._replace(too_late=next(has_room, ""))
 
 
 def _why(

@@ -6,7 +6,7 @@ Runs on: rank 1. Pure but for the clock of deadlines.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -44,37 +44,37 @@ class Walk:
     limit: CoreLimit
     reservations: Reservations
     start: Callable[[Pile, Parts], Assignment]
-    _tries: list[_Try] = field(default_factory=list)
 
     def through(self, freed: Iterable[Capacity]) -> list[Assignment]:
         """Start all that can start now; some workers may hold more than after the last walk."""
         freed, everyone = list(freed), list(self.fleet.workers.values())
         tries: list[_Try] = []
-        self._tries = tries
+        some_leave, names_components = bool(self.fleet.deadlines), self.fleet.names_components
         for shelf in self.waiting.shelves:
             workers = everyone if shelf.fresh else freed
-            if self.fleet.names_components:
+            if names_components:
                 workers = [worker for worker in workers if worker.serves(shelf.kind.component)]
-            workers = self.fleet.in_time(workers, self.waiting.least_minutes_of(shelf))
-            self._push_next(shelf, 0, workers)
+            if some_leave:
+                workers = self.fleet.in_time(workers, self.waiting.least_minutes_of(shelf))
+            self._push_next(tries, shelf, 0, workers)
             shelf.fresh = False
         started: list[Assignment] = []
         #: Ranks of what started, by the components that the worker serves.
         ranks: defaultdict[tuple[str, ...] | None, list[Rank]] = defaultdict(list)
         while tries:
             rank, index, pile, workers = heappop(tries)
-            able = self.fleet.in_time(workers, self.waiting.minutes_of(pile))
+            able = self.fleet.in_time(workers, self.waiting.minutes_of(pile)) if some_leave else workers
             while pile.keys and (parts := self._parts(pile, able)):
                 started.append(self.start(pile, parts))
                 ranks[parts[0][0].offer.components].append(rank)
                 if index == 0:
                     pile.shelf.passed_over = 0
-            self._push_next(pile.shelf, index + bool(pile.keys), workers)
+            self._push_next(tries, pile.shelf, index + bool(pile.keys), workers)
         for components, of_started in ranks.items():
             self.waiting.age(components, of_started)
         return started
 
-    def _push_next(self, shelf: Shelf, index: int, workers: list[Capacity]) -> None:
+    def _push_next(self, tries: list[_Try], shelf: Shelf, index: int, workers: list[Capacity]) -> None:
         """Push a shelf's first pile, from an index on, that may fit one of some workers."""
         if not workers or index == len(shelf.piles):
             return
@@ -86,7 +86,7 @@ class Walk:
             index = self.reservations.first_fitting(shelf, index, workers)
         if index < len(shelf.piles):
             pile = shelf.piles[index]
-            heappush(self._tries, (pile.rank, index, pile, workers))
+            heappush(tries, (pile.rank, index, pile, workers))
 
     def _parts(self, pile: Pile, workers: list[Capacity]) -> Parts:
         """Return what the next job of a pile can take now, of which of some workers; nothing if it has to wait."""
@@ -94,6 +94,8 @@ class Walk:
             return []
         if (best := self._best(pile, workers)) is not None:
             return [(best, pile.needs)]
+        if not pile.request.spans:
+            return []
         minutes = self.waiting.minutes_of(pile)
         if not self.fleet.needs_several(pile.request, minutes):
             return []

@@ -18,9 +18,10 @@ from snakemake_executor_plugin_daskmpi.client.actions import (
     Start,
     TakeBack,
 )
+from snakemake_executor_plugin_daskmpi.client.drains import Drains
 from snakemake_executor_plugin_daskmpi.client.job import Job
 from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
-from snakemake_executor_plugin_daskmpi.client.run_state import Drains, RunState
+from snakemake_executor_plugin_daskmpi.client.run_state import RunState
 from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, OutcomeKind, WorkerInfo
 from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources

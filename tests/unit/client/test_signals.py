@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.client.run_state import Drains
+from snakemake_executor_plugin_daskmpi.client.drains import Drains
 from snakemake_executor_plugin_daskmpi.client.signals import Leaving
 
 
