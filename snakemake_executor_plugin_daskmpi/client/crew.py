@@ -137,8 +137,8 @@ class Crew:
 
     # -- they leave ----------------------------------------------------------------------------
 
-    def let_leave(self, addresses: Iterable[str], why: str) -> list[Action]:
-        """Let workers take no jobs any more, dismiss those that have none, and say so."""
+    def let_leave(self, addresses: Iterable[str], why: str, *, quietly: bool = False) -> list[Action]:
+        """Let workers take no jobs any more, dismiss those that have none, and say so unless somebody else does."""
         there = (self.queue.workers[address] for address in addresses if address in self.queue.workers)
         new = [info for info in there if info.address not in self.leaving]
         if not new:
@@ -148,7 +148,8 @@ class Crew:
             self.queue.close_worker(info.address)
         who = f"worker {new[0].name} takes" if len(new) == 1 else f"workers {listed([i.name for i in new])} take"
         text = f"{who} no further jobs, and leave{'s' * (len(new) == 1)}: {why}."
-        return [Say(text), *self.dismiss_idle()]
+        said = [] if quietly else [Say(text)]
+        return [*said, *self.dismiss_idle()]
 
     def dismiss_idle(self) -> list[Action]:
         """Dismiss those that leave and have no job any more."""

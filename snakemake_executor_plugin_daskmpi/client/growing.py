@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.client.demand import shapes_of
 from snakemake_executor_plugin_daskmpi.growth import by_hand, orders
+from snakemake_executor_plugin_daskmpi.growth.further_job import Phase
 from snakemake_executor_plugin_daskmpi.growth.grower import Grower
 from snakemake_executor_plugin_daskmpi.rank import graces
 from snakemake_executor_plugin_daskmpi.slurm.submission import leftovers
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.world.link import World
 
 _log = logging.getLogger(__name__)
+
+#: Why all further jobs end at the end of a run.
+_OVER = "the run is over"
 
 
 class Growing:
@@ -64,6 +68,7 @@ class Growing:
     ) -> None:
         self._world, self._pool, self._state, self._reports = world, pool, state, reports
         self._settings, self._folder = settings, folder
+        self._is_given_up = False
         self._guard: Guard = pool.guard
         self._grower = Grower(self, settings, Gate(world.link, credentials, folder, reports.warn), folder)
 
@@ -80,25 +85,37 @@ class Growing:
 
     def close(self) -> None:
         """End all further jobs; the run is over. May be called by any of Snakemake's threads."""
-        ids = self._grower.close()
-        if ids:
+        if jobs := self._grower.close():
             with contextlib.suppress(Exception):
-                self._world.link.call(self._see_off(), timeout_s=graces.RANK_S)
+                self._world.link.call(self._see_off(jobs), timeout_s=graces.RANK_S)
             leftovers.end_all(self._folder, graces.BY_ITSELF_S)
+            for job in jobs:
+                job.phase = Phase.ENDED
+                self.note(job, why=_OVER)
 
-    async def _see_off(self) -> None:
+    async def _see_off(self, jobs: Iterable[FurtherJob]) -> None:
         """Have all workers of further jobs leave, and wait until they have."""
-        self._pool.dismiss(
-            {address for job in self._grower.jobs.values() for address in job.workers}, "the run is over"
-        )
+        self._pool.dismiss({address for job in jobs for address in job.workers}, _OVER)
         await self._grower.is_alone.wait()
 
     # -- what the pool tells -------------------------------------------------------------------
 
     def on_sweep(self) -> None:
         """Look how things are, and for orders that have come by hand."""
-        self._guard.in_background(self._grower.on_sweep())
-        self._guard.in_background(self._take_orders())
+        self._guard.in_background(self._look())
+
+    async def _look(self) -> None:
+        if self._is_given_up:
+            return
+        try:
+            await self._take_orders()
+            await self._grower.on_sweep()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run needs no growth; what does is refused
+            self._is_given_up = True
+            _log.exception("growth is given up")
+            why = f"the run grows no more: {type(error).__name__}: {error}"
+            self.say(f"{why}; rank-1.log says more.", is_warning=True)
+            self.refuse([job.key for job in self._state.held], why)
 
     async def _take_orders(self) -> None:
         for path, order in await asyncio.to_thread(orders.come, self._folder):
@@ -140,7 +157,7 @@ class Growing:
     def offers(self) -> list[WorkerResources]:
         """Return what the workers offer that take jobs."""
         offers = self._state.queue.offers.items()
-        return [offer for address, offer in offers if self._state.why_dismissed(address) is None]
+        return [offer for address, offer in offers if address not in self._state.crew.leaving]
 
     def idle(self) -> set[str]:
         """Return the addresses of workers that run nothing."""

@@ -164,7 +164,8 @@ class RunState:
 
     def on_dismiss(self, addresses: Iterable[str], why: str) -> list[Action]:
         """Let workers take no further jobs, and each of them leave as soon as it has none."""
-        return [] if self.is_cancelled else [*self.crew.let_leave(addresses, why), *self._put_unplaceable()]
+        left = self.crew.let_leave(addresses, why, quietly=True)
+        return left if self.is_cancelled else [*left, *self._put_unplaceable()]
 
     def on_worker_left(self, address: str) -> list[Action]:
         """Forget a worker that has left as it was told: it had no jobs."""

@@ -309,8 +309,8 @@ class Grower:
         else:
             self._run.say(f"Slurm job {job.job_id} was cancelled in the queue: {why}.")
 
-    def close(self) -> list[str]:
-        """Let nobody in any more, and return the ids of the jobs that are left."""
+    def close(self) -> list[FurtherJob]:
+        """Let nobody in any more, and return the jobs that are left."""
         self._is_closed = True
         self._gate.close()
-        return list(self.jobs)
+        return [*self.jobs.values()]

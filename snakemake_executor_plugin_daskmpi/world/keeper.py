@@ -109,7 +109,10 @@ def _keep(place: Place, comm: Intracomm, part: Callable[[], None], connection: C
         world = _make_calls(comm, part, connection)
     except (EOFError, ConnectionError):
         # The child has printed why.
-        comm.Abort(place.wait() or 1)
+        code = place.wait() or 1
+        comm.Abort(code)
+        # Under srun, MPICH's comes back: Slurm ends this process soon.
+        return code
     _pass_signals_on(place)
     code = place.wait()
     if place.seat.role is roles.Role.CLIENT:

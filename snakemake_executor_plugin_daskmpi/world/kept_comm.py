@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from snakemake_executor_plugin_daskmpi.rank import roles
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
-
-    from snakemake_executor_plugin_daskmpi.rank import roles
 
 
 class KeeperGoneError(Exception):
@@ -33,8 +33,11 @@ class KeptComm:
         return self.seat.rank
 
     def Get_size(self) -> int:  # noqa: N802
-        """Return the number of ranks."""
-        return self.seat.size
+        """Return the number of ranks, or 3 where there are fewer: dask-mpi, which asks, insists on a worker.
+
+        A world that may grow has its workers come later.
+        """
+        return max(self.seat.size, roles.MIN_RANKS)
 
     def allgather(self, item: Any) -> list[Any]:
         """Return what all ranks gave, by rank."""

@@ -129,20 +129,19 @@ def test_a_connection_that_somebody_has_recorded_opens_nothing(gate: Gate):
     recorded = bytearray()
     with socket.create_server(("127.0.0.1", 0)) as proxy:
 
-        def forward(source: socket.socket, target: socket.socket, keep: bool) -> None:
+        def forward(source: socket.socket, target: socket.socket, kept: bytearray) -> None:
             with contextlib.suppress(OSError):
                 while data := source.recv(65536):
-                    if keep:
-                        recorded.extend(data)
+                    kept.extend(data)
                     target.sendall(data)
                 target.shutdown(socket.SHUT_WR)
 
         def serve() -> None:
             client = proxy.accept()[0]
             with client, socket.create_connection((ticket.host, ticket.port)) as server:
-                back = threading.Thread(target=forward, args=(server, client, False))
+                back = threading.Thread(target=forward, args=(server, client, bytearray()))
                 back.start()
-                forward(client, server, True)
+                forward(client, server, recorded)
                 back.join()
 
         thread = threading.Thread(target=serve)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.slurm.job_times import parse_times, times_of_slurm
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
 from snakemake_executor_plugin_daskmpi.placement.refusal import too_long_for
 from snakemake_executor_plugin_daskmpi.settings.durations import seconds_left
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
+from snakemake_executor_plugin_daskmpi.slurm.job_times import parse_times, times_of_slurm
 
 #: Two components of a hetjob, of which the second one ends first, as Slurm 22.05 prints them.
 SHOWN = (
