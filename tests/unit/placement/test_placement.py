@@ -297,7 +297,7 @@ def test_a_job_that_needs_the_best_of_two_workers_is_told_what_the_nearest_lacks
 
 
 def test_without_any_worker_every_job_is_refused_because_all_are_lost() -> None:
-    placement = placement_of(4)
+    placement = placement_of(FOUR_CORES)
     placement.remove_worker("w0")
     refusal = placement.refusal(JobResources())
     assert refusal is not None
