@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ from snakemake_executor_plugin_daskmpi.world import serve_order
 from snakemake_executor_plugin_daskmpi.world.serve_order import Order
 
 if TYPE_CHECKING:
+    import subprocess
+
     from harness import Workflow
     from runs import Run
 

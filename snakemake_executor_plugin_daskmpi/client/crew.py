@@ -89,7 +89,7 @@ class Crew:
         is_back = self.awaited.pop(info.name, None) is not None
         actions: list[Action] = [Say(f"worker {info.name} on {info.host} is back.")] if is_back else []
         if deadline is not None and deadline.drains_in_s <= 0:
-            return [*actions, *self.let_leave([info.address], deadline.end_text())]
+            return [*actions, *self.let_leave([info.address], _end_text(deadline))]
         if info.name in self._unwanted:
             return [*actions, *self.let_leave([info.address], self._unwanted[info.name])]
         return actions
@@ -102,7 +102,7 @@ class Crew:
         deadline = self._deadlines[info.address] = Deadline(
             ends_at=now + info.ends_in_s,
             length_s=max(info.length_s, info.ends_in_s),
-            said_by=f"Slurm job {info.allocation}" if info.allocation else info.name,
+            said_by=f"Slurm job {info.allocation}" if info.allocation else f"the time of {info.name}",
             clock=self.clock,
         )
         heappush(self._alarms, _Alarm(now + deadline.drains_in_s, info.address, is_end=False))
@@ -164,12 +164,12 @@ class Crew:
         for address, is_end in self._due():
             deadline = self._deadlines[address]
             if is_end:
-                over[address] = deadline.end_text()
+                over[address] = _end_text(deadline)
             else:
                 leave.setdefault(deadline.said_by, []).append(address)
         actions: list[Action] = []
         for addresses in leave.values():
-            actions += self.let_leave(addresses, self._deadlines[addresses[0]].end_text())
+            actions += self.let_leave(addresses, _end_text(self._deadlines[addresses[0]]))
         return [*actions, *self._end_jobs(over)] if over else actions
 
     def _due(self) -> list[tuple[str, bool]]:
@@ -206,3 +206,7 @@ class Crew:
         self._deadlines.pop(address, None)
         self._dismissed.discard(address)
         self._over.discard(address)
+
+
+def _end_text(deadline: Deadline) -> str:
+    return f"{deadline.said_by} ends at {deadline.end_time()}"

@@ -5,6 +5,11 @@ Runs on: rank 1.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 #: Work that is sent ahead, in seconds: about the time in which rank 1 answers when it is busy. So much may
 #: be lost at the end of a run, where an idle worker could have had it.
 _AHEAD_S, _MAX_AHEAD = 0.1, 16
@@ -33,6 +38,11 @@ class Durations:
             return
         self._longest_s[kind] = max(duration_s, self._longest_s.get(kind, 0.0))
         self._mean_s[kind] = duration_s + 0.7 * (self._mean_s.get(kind, duration_s) - duration_s)
+
+    @property
+    def kinds(self) -> Iterable[str]:
+        """The kinds of which a job has ended."""
+        return self._mean_s.keys()
 
     def expected_s(self, kind: str) -> float | None:
         """Return how long a job of a kind takes on average, in seconds; None if none has ended yet."""

@@ -121,6 +121,7 @@ class JobQueue:
             self._longest_stay_min = max(self._longest_stay_min, deadline.left_min)
             if not self._heeds_rules:
                 self._heeds_rules = True
+                self._placement.may_take_min.update({rule: self._may_take_min(rule) for rule in self.durations.kinds})
                 for job in self.waiting:
                     self._placement.withdraw(job.key)
                     self._enqueue(job, heeds_rule=True)
@@ -143,7 +144,7 @@ class JobQueue:
             return refusal
         too_late = None
         if self._heeds_rules:
-            may_take_min = max(runtime_min or 0, self.durations.longest_s(job.spec.kind) / 60)
+            may_take_min = max(runtime_min or 0, self._may_take_min(job.spec.kind))
             too_late = self._placement.refusal(job.request, may_take_min)
             if too_late is not None and waits_for_time and may_take_min <= _MOST_PART * self._longest_stay_min:
                 return too_late
@@ -153,6 +154,16 @@ class JobQueue:
         if runtime_min is not None and self.deadline is not None:
             heappush(self._by_runtime, (-runtime_min, job.key))
         return None
+
+    def _may_take_min(self, rule: str) -> float:
+        """Return how many minutes a job of a rule may take: as many as the longest of its jobs.
+
+        If no worker that leaves stays for so long, as many as its jobs take on average: most may have time there.
+        """
+        longest_min = self.durations.longest_s(rule) / 60
+        if longest_min <= _MOST_PART * self._longest_stay_min:
+            return longest_min
+        return (self.durations.expected_s(rule) or 0.0) / 60
 
     def _enqueue(self, job: Job, *, heeds_rule: bool) -> None:
         rule = job.spec.kind if heeds_rule else ""
@@ -183,7 +194,10 @@ class JobQueue:
             return None
         if seconds is not None:
             self.durations.note(job.spec.kind, seconds)
-            self._placement.longest_min[job.spec.kind] = self.durations.longest_s(job.spec.kind) / 60
+            if self._heeds_rules:
+                may_take_min, rule = self._placement.may_take_min, job.spec.kind
+                # What has become less needs a second look at all, which is taken from time to time.
+                may_take_min[rule] = max(may_take_min.get(rule, 0.0), self._may_take_min(rule))
         if key in job.queue:
             job.queue.remove(key)
             self._extensible.append(job.queue)
@@ -195,7 +209,12 @@ class JobQueue:
         self._placement.close_worker(address)
 
     def take_out_unplaceable_ones(self) -> list[Job]:
-        """Forget and return the waiting jobs that no worker can hold, or has the time for."""
+        """Forget and return the waiting jobs that no worker can hold, or has time for; called now and then."""
+        if self._heeds_rules:
+            before = dict(self._placement.may_take_min)
+            self._placement.may_take_min.update({rule: self._may_take_min(rule) for rule in self.durations.kinds})
+            if any(self._placement.may_take_min[rule] < minutes for rule, minutes in before.items()):
+                self._placement.try_again()
         return [self.jobs.pop(key) for key in self._placement.unplaceable()]
 
     def lose_worker(self, address: str, unsent: Container[str] = ()) -> Lost:

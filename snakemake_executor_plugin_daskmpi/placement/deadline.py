@@ -88,7 +88,11 @@ class Deadline:
 
     def end_text(self) -> str:
         """Return when the allocation ends, in words."""
+        return f"the allocation ends at {self.end_time()} ({self.said_by})"
+
+    def end_time(self) -> str:
+        """Return when it ends, as a time of day; with the day if that is not near."""
         left_s = self.ends_at - self.clock()
         ends = dt.datetime.now().astimezone() + dt.timedelta(seconds=left_s)
         day = "" if left_s < _HALF_A_DAY_S else f"{ends:%Y-%m-%d} "
-        return f"the allocation ends at {day}{ends:%H:%M:%S} ({self.said_by})"
+        return f"{day}{ends:%H:%M:%S}"

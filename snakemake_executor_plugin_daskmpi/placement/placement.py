@@ -99,9 +99,9 @@ class Placement:
         return len(self._running)
 
     @property
-    def longest_min(self) -> dict[str, float]:
-        """The most minutes that a job of a rule has taken, to be kept up to date by whoever knows."""
-        return self._waiting.longest_min
+    def may_take_min(self) -> dict[str, float]:
+        """How many minutes a job of a rule may take; whoever knows sets it. Lower ones need :meth:`try_again`."""
+        return self._waiting.may_take_min
 
     # -- workers -------------------------------------------------------------------------------
 
@@ -226,6 +226,11 @@ class Placement:
         for key in keys:
             self.withdraw(key)
         return keys
+
+    def try_again(self) -> None:
+        """Let the next walk try all jobs on all workers: something else has changed."""
+        for shelf in self._waiting.shelves:
+            shelf.fresh = True
 
     def why_waiting(self, at_most: int) -> list[Why]:
         """Return why jobs wait, by piles, those of the highest rank first, and at most so many."""

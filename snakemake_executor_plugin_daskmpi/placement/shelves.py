@@ -106,8 +106,8 @@ class Shelves:
         self._shelves: dict[Kind, Shelf] = {}
         self._most = Amounts()
         self._shapes_made = 0
-        #: The most minutes that a job of a rule has taken, as far as that is known.
-        self.longest_min: dict[str, float] = {}
+        #: How many minutes a job of a rule may take, as far as others tell.
+        self.may_take_min: dict[str, float] = {}
 
     @property
     def shelves(self) -> list[Shelf]:
@@ -125,11 +125,11 @@ class Shelves:
 
     def minutes_of(self, pile: Pile) -> float:
         """Return how many minutes the jobs of a pile may take: what they state, or what others of the rule took."""
-        return max(pile.request.runtime_min or 0, self.longest_min.get(pile.shelf.kind.rule, 0))
+        return max(pile.request.runtime_min or 0, self.may_take_min.get(pile.shelf.kind.rule, 0))
 
     def least_minutes_of(self, shelf: Shelf) -> float:
         """Return how many minutes any job of a shelf may take."""
-        return max(shelf.kind.least_min, self.longest_min.get(shelf.kind.rule, 0))
+        return max(shelf.kind.least_min, self.may_take_min.get(shelf.kind.rule, 0))
 
     def put(self, key: str, request: JobResources, urgency: Urgency, rule: str = "") -> None:
         """Add a job."""
