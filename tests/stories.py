@@ -66,7 +66,7 @@ class Run:
         return self.state.on_time()
 
     def joins(self, name: str, minutes: float, *, cores: int = 2, **fields: Any) -> list[Any]:
-        """Let a worker join whose allocation ends in some minutes; it drains a minute before, and then ends its jobs."""
+        """Let a worker join whose allocation ends in some minutes; it drains a minute before, then ends its jobs."""
         joining = dataclasses.replace(
             info(9, cores=cores, address=name),
             name=f"rank {name}",

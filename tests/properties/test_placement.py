@@ -1,11 +1,12 @@
 """What the placement promises of any jobs, workers and order of events.
 
 A machine makes up workers and jobs, and what happens to them, keeps books of its own, and compares after each step. In
-the end nothing new comes, and every job has to run.
+the end nothing new comes, and every job has to run. Some workers leave at a time that is known, and some are closed.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from offers import fits
 from required import examples
+from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
 from snakemake_executor_plugin_daskmpi.placement.placement import Placement
 from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
 
@@ -32,6 +34,10 @@ OFFERS = st.builds(
     disk_mb=st.sampled_from([0, 50000]),
     gpus=st.sampled_from([(), (), ("GPU-a",), ("GPU-a", "GPU-b")]),
 )
+#: For how many minutes a worker stays; None if as long as the others.
+STAYS = st.sampled_from([None, None, None, 4, 30, 90])
+#: Rules, and what is known of how long their jobs take, in minutes.
+RULES, MAY_TAKE_MIN = st.sampled_from(["", "", "quick", "slow"]), {"quick": 2.0, "slow": 45.0}
 STEP_GROUPS = st.sampled_from(["", "c1", "c1", "c2"])
 SINGLE = st.builds(
     JobResources,
@@ -57,6 +63,7 @@ class Placed:
 
     request: JobResources
     assignment: Assignment
+    rule: str = ""
     #: The job that it takes over from, while that is there.
     after: str = ""
 
@@ -71,56 +78,102 @@ class Placed:
         return (*(tasks * amount for amount in each), 0)  # type: ignore[return-value]
 
 
+def minutes_of(request: JobResources, rule: str) -> float:
+    """Return how long a job may take."""
+    return max(request.runtime_min or 0, MAY_TAKE_MIN.get(rule, 0))
+
+
 class AnyEvents(RuleBasedStateMachine):
     """Jobs and workers that come and go in any order."""
 
     @initialize(
-        offers=st.lists(st.tuples(OFFERS, STEP_GROUPS), min_size=1, max_size=4),
+        offers=st.lists(st.tuples(OFFERS, STEP_GROUPS, STAYS), min_size=1, max_size=4),
         max_cores=st.sampled_from([None, None, 1, 3, 5, 12]),
         patience=st.sampled_from([1, 3, 32]),
     )
     def begin(self, offers, max_cores, patience):
+        self.now = 1000.0
         self.placement = Placement(patience=patience, max_cores=max_cores)
+        self.placement.may_take_min.update(MAY_TAKE_MIN)
         self.max_cores = max_cores
         self.offers: dict[str, WorkerResources] = {}
-        self.waiting: dict[str, JobResources] = {}
+        #: Until when each worker stays; those that are closed take no jobs.
+        self.ends: dict[str, float] = {}
+        self.closed: set[str] = set()
+        #: What each job asks for, and its rule.
+        self.waiting: dict[str, tuple[JobResources, str]] = {}
         self.placed: dict[str, Placed] = {}
         self.n_names = 0
-        for offer, group in offers:
-            self.come(offer, group)
+        for offer, group, stay in offers:
+            self.come(offer, group, stay)
 
     def name(self, kind: str) -> str:
         self.n_names += 1
         return f"{kind}{self.n_names}"
 
+    def takes(self, worker: str, request: JobResources, rule: str) -> bool:
+        """Say whether a worker takes such a job by now, and could hold it when idle."""
+        in_time = self.now + 60 * minutes_of(request, rule) <= self.ends[worker]
+        return worker not in self.closed and in_time and fits(request, self.offers[worker])
+
+    def drop_what_nobody_takes(self):
+        for key in self.placement.unplaceable():
+            request, rule = self.waiting.pop(key)
+            assert not any(self.takes(name, request, rule) for name in self.offers)
+        for request, rule in self.waiting.values():
+            assert request.spans or any(self.takes(name, request, rule) for name in self.offers)
+
     # -- what happens ----------------------------------------------------------------------------
 
     @precondition(lambda self: len(self.offers) < 5)
-    @rule(offer=OFFERS, group=STEP_GROUPS)
-    def come(self, offer, group):
+    @rule(offer=OFFERS, group=STEP_GROUPS, stay=STAYS)
+    def come(self, offer, group, stay):
         name = self.name("worker")
-        self.offers[name] = offer
-        self.placement.add_worker(name, offer, group)
+        self.offers[name], self.ends[name], deadline = offer, math.inf, None
+        if stay is not None:
+            self.ends[name] = ends_at = self.now + 60 * stay
+            deadline = Deadline(ends_at, length_s=0.0, said_by="Slurm", clock=lambda: self.now)
+        self.placement.add_worker(name, offer, group, deadline)
 
-    @rule(requests=st.lists(REQUESTS, min_size=1, max_size=8), priority=st.sampled_from([0, 0, 5]))
-    def enqueue(self, requests, priority):
+    @rule(requests=st.lists(REQUESTS, min_size=1, max_size=8), priority=st.sampled_from([0, 0, 5]), its_rule=RULES)
+    def enqueue(self, requests, priority, its_rule):
         for request in requests:
-            if self.placement.refusal(request) is None:
+            if self.placement.refusal(request, minutes_of(request, its_rule)) is None:
                 key = self.name("job")
-                self.waiting[key] = request
-                self.placement.enqueue(key, request, priority)
+                self.waiting[key] = request, its_rule
+                self.placement.enqueue(key, request, priority, rule=its_rule)
             else:
-                assert not any(fits(request, offer) for offer in self.offers.values())
+                assert not any(self.takes(name, request, its_rule) for name in self.offers)
+
+    @rule(minutes=st.sampled_from([1, 10, 50]))
+    def pass_time(self, minutes):
+        self.now += 60 * minutes
+        self.drop_what_nobody_takes()
+
+    @precondition(lambda self: self.offers.keys() - self.closed)
+    @rule(data=st.data())
+    def close_a_worker(self, data):
+        name = data.draw(st.sampled_from(sorted(self.offers.keys() - self.closed)))
+        self.closed.add(name)
+        self.placement.close_worker(name)
+        self.drop_what_nobody_takes()
 
     @rule()
     def place(self):
         for assignment in self.placement.assignments():
-            request = self.waiting.pop(assignment.key)
-            self.placed[assignment.key] = Placed(request, assignment)
+            request, its_rule = self.waiting.pop(assignment.key)
+            self.placed[assignment.key] = Placed(request, assignment, its_rule)
+            self.ends_in_time(self.placed[assignment.key])
             if not assignment.shared:
                 assert (len(assignment.cores), len(assignment.gpus)) == (request.cores, request.gpus)
             else:
                 assert sum(tasks for _, tasks in assignment.shared) == request.tasks
+
+    def ends_in_time(self, placed: Placed) -> None:
+        """Check that a job that is placed now can end on all of its workers before they leave."""
+        for worker in {placed.assignment.worker, *(name for name, _ in placed.assignment.shared)}:
+            assert worker not in self.closed
+            assert self.now + 60 * minutes_of(placed.request, placed.rule) <= self.ends[worker]
 
     @precondition(lambda self: self.placed)
     @rule(data=st.data())
@@ -129,12 +182,13 @@ class AnyEvents(RuleBasedStateMachine):
         successor = self.placement.successor(key)
         if successor is not None:
             ahead = self.placed[key]
-            request = self.waiting.pop(successor.key)
-            assert request == ahead.request
+            request, its_rule = self.waiting.pop(successor.key)
+            assert (request, its_rule) == (ahead.request, ahead.rule)
             assert (successor.worker, successor.cores, successor.gpus) == (
                 (ahead.assignment.worker, ahead.assignment.cores, ahead.assignment.gpus)
             )
-            self.placed[successor.key] = Placed(request, successor, after=key)
+            self.placed[successor.key] = Placed(request, successor, its_rule, after=key)
+            self.ends_in_time(self.placed[successor.key])
 
     @precondition(lambda self: self.placed)
     @rule(data=st.data())
@@ -160,14 +214,13 @@ class AnyEvents(RuleBasedStateMachine):
     @rule(data=st.data())
     def lose_a_worker(self, data):
         name = data.draw(st.sampled_from(sorted(self.offers)))
-        del self.offers[name]
+        del self.offers[name], self.ends[name]
+        self.closed.discard(name)
         lost = sorted(key for key, placed in self.placed.items() if placed.assignment.worker == name)
         assert sorted(self.placement.remove_worker(name)) == lost
         for key in lost:
             del self.placed[key]
-        for key in self.placement.unplaceable():
-            request = self.waiting.pop(key)
-            assert not any(fits(request, offer) for offer in self.offers.values())
+        self.drop_what_nobody_takes()
 
     # -- what must be true -------------------------------------------------------------------------
 
