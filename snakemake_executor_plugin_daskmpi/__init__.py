@@ -28,6 +28,7 @@ Reading map: *where does this run?*, then *what crosses?*
 ``advise/``              the login node: what a run that is recorded teaches the next one; pure but for the reading
 ``world/``               every rank: how ranks become one world, and the link of rank 1 to it; ``prefork`` saves a
                          local world its starts
+``growth/``             rank 1: further Slurm jobs that join a run: when they pay, and their end
 ``launch/``              outside a world: how to get one, with the same command line
 ``client/``              rank 1: ``entrance`` is where a process learns what it is; ``executor`` hands ready jobs to the
                          ``pool``; ``run_state`` decides what happens, the pool carries it out, ``reports`` tells of it

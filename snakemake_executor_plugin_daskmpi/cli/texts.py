@@ -166,7 +166,7 @@ Examples:
 """,
     ),
     "grow": VerbText(
-        "[RUN] [--workers N] [--cores N] [--mem-mb N] [--gpus N] [--partition NAME] [--walltime TIME] [-d DIR]",
+        "[RUN] [--workers N] [--cores N] [--mem-mb N] [--gpus N] [--partition NAME] [...]",
         """\
 Have a run that goes on joined by a further Slurm job, whose ranks are workers for it. It does not
 matter how the run was started: by 'submit', in a batch script of your own, by mpiexec, or as

@@ -19,11 +19,11 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_executor_plugin_daskmpi import command_line, inherited
 from snakemake_executor_plugin_daskmpi.client import introduction, known_internals, local_jobs, requeue
-from snakemake_executor_plugin_daskmpi.client.growing import Growing
 from snakemake_executor_plugin_daskmpi.client.job import Job
 from snakemake_executor_plugin_daskmpi.client.job_comment import JobComment
 from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
 from snakemake_executor_plugin_daskmpi.client.notices import Notes
+from snakemake_executor_plugin_daskmpi.client.packing import packed_workflow
 from snakemake_executor_plugin_daskmpi.client.pool import Pool
 from snakemake_executor_plugin_daskmpi.client.recorder import Recorder
 from snakemake_executor_plugin_daskmpi.client.reports import Reports
@@ -37,7 +37,7 @@ from snakemake_executor_plugin_daskmpi.messages import RunContext
 from snakemake_executor_plugin_daskmpi.rank import rank_log
 from snakemake_executor_plugin_daskmpi.resources import JobResources
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
-from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility, incomplete
+from snakemake_executor_plugin_daskmpi.snakemake_internals import incomplete
 from snakemake_executor_plugin_daskmpi.snakemake_internals.group_needs import least_of
 from snakemake_executor_plugin_daskmpi.warm import body
 from snakemake_executor_plugin_daskmpi.world import bootstrap
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
     from snakemake_executor_plugin_daskmpi.client.drains import Drains
+    from snakemake_executor_plugin_daskmpi.client.growing import Growing
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
     from snakemake_executor_plugin_daskmpi.world.link import World
 
@@ -94,7 +95,7 @@ class Executor(SpawningExecutor):
             self._job_specs = Specs(self._run_id, self._run_dir, self.command_of, self.logger.debug)
             self._pool = self._pool_of(world)
             offers = self._pool.open(self._run_context(), float(self._settings.startup_timeout))
-            self._growing = Growing.of(self._settings, world, self._pool, self._state, self._reports, self._run_dir)
+            self._growing = self._growing_of(world, self._pool)
             if (deadline := deadline_of(self._settings)) is not None:
                 minutes = deadline.ends_jobs_in_s / 60
                 self.logger.info(f"daskmpi: {deadline.end_text()}; jobs have {minutes:.1f} minutes.")
@@ -116,6 +117,12 @@ class Executor(SpawningExecutor):
         from snakemake_executor_plugin_daskmpi.launch.launchers import launch
 
         return launch(self._settings, self.dag, self._before_exec)
+
+    def _growing_of(self, world: World, pool: Pool) -> Growing | None:
+        # Not at the top, for the same reason.
+        from snakemake_executor_plugin_daskmpi.client.growing import Growing
+
+        return Growing.of(self._settings, world, pool, self._state, self._reports, self._run_dir)
 
     def _pool_of(self, world: World) -> Pool:
         self._state = RunState(
@@ -141,33 +148,18 @@ class Executor(SpawningExecutor):
 
     def _run_context(self) -> RunContext:
         workflow = self.workflow
+        packed, self._spawn_all_because = packed_workflow(workflow, self._settings, self._notes.warn_once)
         return RunContext(
             run_id=self._run_id,
             run_dir=str(self._run_dir),
             workdir=workflow.workdir_init,
             job_dir=str(Path.cwd()),
-            workflow=self._packed_workflow(),
+            workflow=packed,
             snakefile=str(workflow.main_snakefile),
             memory=self._settings.memory,
             linger_s=self._settings.linger,
             shared_parse=self._settings.shared_parse,
         )
-
-    def _packed_workflow(self) -> bytes:
-        """Return the workflow for the forkservers, empty if nothing of it goes warm."""
-        if self._settings.no_warm:
-            self._spawn_all_because = "--daskmpi-no-warm is set"
-            return b""
-        if changes := compatibility.changes(self.workflow):
-            self._spawn_all_because = f"this version of Snakemake differs from those we know: {'; '.join(changes)}"
-            self.logger.warning(f"daskmpi: jobs are spawned, which is slower: {self._spawn_all_because}.")
-            return b""
-        try:
-            return body.pack_workflow(self.workflow)
-        except Exception as error:  # noqa: BLE001 - whatever a setting's object raises: all jobs are spawned then
-            self._spawn_all_because = f"the workflow's settings cannot be packed: {type(error).__name__}: {error}"
-            self.logger.warning(f"daskmpi: jobs are spawned, which is slower: {self._spawn_all_because}")
-            return b""
 
     def _listen_to_signals(self) -> None:
         """Handle signals, again before each round.

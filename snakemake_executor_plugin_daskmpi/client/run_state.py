@@ -1,10 +1,10 @@
-"""What happens in a run, as a state: events go in, actions come out. Pure but for the clock that it is given.
+"""What happens in a run, as a state: events go in, actions come out. Pure but for the clock.
 
 Runs on: rank 1, in the link's thread.
 
-Each story is one function: a worker dies (:meth:`RunState.on_worker_lost`) or leaves (:meth:`RunState.on_dismiss`), the
-deadline comes (:meth:`RunState.on_time`), the user presses Ctrl-C (:meth:`RunState.on_cancel`), a signal asks to drain
-(:meth:`RunState.on_drain`), a job ends (:meth:`RunState.on_outcome`). The pool carries the actions out, in their order.
+Each story is one function: a worker dies (:meth:`RunState.on_worker_lost`) or leaves (``on_dismiss``), the deadline
+comes (``on_time``), the user presses Ctrl-C (``on_cancel``), a signal asks to drain (``on_drain``), a job ends
+(``on_outcome``). The pool carries the actions out, in their order.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ class RunState:
 
     def reasons(self) -> list[Reason]:
         """Return why jobs wait, those of the highest rank first."""
-        awaited = wait_reasons.awaited(self._held.values(), self.crew.awaited, may_grow=self.may_grow)
-        return [*self.queue.reasons(), *awaited]
+        held, awaited = self._held.values(), self.crew.awaited
+        return [*self.queue.reasons(), *wait_reasons.awaited(held, awaited, may_grow=self.may_grow)]
 
     # -- workers -------------------------------------------------------------------------------
 
@@ -164,8 +164,8 @@ class RunState:
 
     def on_dismiss(self, addresses: Iterable[str], why: str) -> list[Action]:
         """Let workers take no further jobs, and each of them leave as soon as it has none."""
-        left = self.crew.let_leave(addresses, why, quietly=True)
-        return left if self.is_cancelled else [*left, *self._put_unplaceable()]
+        leave = self.crew.let_leave(addresses, why, quietly=True)
+        return leave if self.is_cancelled else [*leave, *self._put_unplaceable()]
 
     def on_worker_left(self, address: str) -> list[Action]:
         """Forget a worker that has left as it was told: it had no jobs."""

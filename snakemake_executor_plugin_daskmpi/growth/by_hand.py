@@ -43,7 +43,7 @@ async def carry_out(order: Order, grower: Grower, run: Run, settings: Settings) 
 
 async def _plan(order: Order, grower: Grower, run: Run, settings: Settings) -> Plan | None:
     """Return a job of the size that is asked for, or as what waits calls for; None if nothing does."""
-    site, size = await grower.ask_site(), order.size
+    site, size = await grower.site.ask(), order.size
     if size.is_said:
         return plan_by_hand(site, settings, size)
     settings = dataclasses.replace(

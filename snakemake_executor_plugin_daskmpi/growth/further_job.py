@@ -53,6 +53,18 @@ class FurtherJob:
     #: Whether somebody asked for it by hand: then only an idle time ends it.
     is_by_hand: bool = False
 
+    def idle_min(self, now: float, idle: set[str]) -> float:
+        """Return for how many minutes all of its workers have had nothing to do, 0 while none is there.
+
+        Parameters
+        ----------
+        idle
+            Addresses of workers that have nothing to do now.
+        """
+        if not self.workers or not self.workers <= idle:
+            self.busy_at = now
+        return (now - self.busy_at) / 60
+
     @property
     def offers(self) -> list[WorkerResources]:
         """What its workers offer that are still to come."""

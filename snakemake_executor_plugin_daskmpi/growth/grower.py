@@ -19,9 +19,10 @@ from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.growth import decisions, queue_look, submission
 from snakemake_executor_plugin_daskmpi.growth.estimate import slots
 from snakemake_executor_plugin_daskmpi.growth.further_job import FurtherJob, Phase, offer_of, text_of
+from snakemake_executor_plugin_daskmpi.growth.known_site import KnownSite
+from snakemake_executor_plugin_daskmpi.growth.patience import Patience
 from snakemake_executor_plugin_daskmpi.planning.further import further_plans
-from snakemake_executor_plugin_daskmpi.settings.durations import duration_text
-from snakemake_executor_plugin_daskmpi.slurm import inquiry
+from snakemake_executor_plugin_daskmpi.settings.durations import duration_text, minutes_of
 from snakemake_executor_plugin_daskmpi.slurm.submission import leftovers, queue
 
 if TYPE_CHECKING:
@@ -34,20 +35,14 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.slurm.plan import Plan
-    from snakemake_executor_plugin_daskmpi.slurm.site import Site
     from snakemake_executor_plugin_daskmpi.world.gate import Gate
 
 _log = logging.getLogger(__name__)
 
-#: Seconds that a worker takes to start, at least and until one has been seen to; and until a run knows how long its
-#: first jobs take.
+#: Seconds that a worker takes to start, at least and until one was seen to; and until a run knows its first jobs.
 _START_S, _FIRST_LOOK_S = 5.0, 3.0
 #: A look is followed by a pause of so many times what it took in the loop, and at least so many seconds.
 _PAUSE_PER_COST, _PAUSE_S = 100.0, 2.0
-#: Seconds for which what Slurm has told of the site holds, and after which it is asked again when it has refused.
-_SITE_S, _REFUSED_S = 60.0, 60.0
-#: After so many jobs in turn that ended before they had joined, or were refused, there will be no more.
-_MOST_FAILURES = 3
 
 
 class Grower:
@@ -73,9 +68,8 @@ class Grower:
         self._numbers = itertools.count(1)
         self._next_look = time.monotonic() + _FIRST_LOOK_S
         self._is_looking = self._is_closed = False
-        self._site: tuple[float, Site] | None = None
-        self._not_before = 0.0
-        self._n_failures = 0
+        self.site = KnownSite()
+        self._patience = Patience()
         self.start_s = _START_S
         #: What the user was told, each once.
         self._told: set[str] = set()
@@ -94,7 +88,7 @@ class Grower:
         job.n_joined += 1
         job.busy_at = now = time.monotonic()
         if job.phase in (Phase.QUEUED, Phase.STARTED):
-            self._n_failures = 0
+            self._patience.on_success()
             if job.phase is Phase.STARTED:
                 self.start_s = max(_START_S, now - job.started_at)
             if job.n_joined >= job.plan.n_workers:
@@ -160,18 +154,11 @@ class Grower:
         self._run.note(job, why=state)
         if job.n_joined or job.is_leaving:
             return
-        self._fail()
+        self._on_failure()
         output = job.folder / submission.OUTPUT
         self._run.say(
             f"Slurm job {job.job_id} ended ({state}) before it had joined. Its output: {output}", is_warning=True
         )
-
-    def _fail(self) -> None:
-        self._n_failures += 1
-        self._not_before = time.monotonic() + _REFUSED_S
-        if self._n_failures == _MOST_FAILURES:
-            text = f"no further Slurm jobs: {_MOST_FAILURES} in turn were refused, or ended before they had joined."
-            self._run.say(text, is_warning=True)
 
     # -- growing -------------------------------------------------------------------------------
 
@@ -181,11 +168,12 @@ class Grower:
 
     def _wanted(self, waiting: list[Shape], running: list[Shape]) -> Wanted | None:
         """Return what further workers are wanted for; None if they are not."""
-        if not waiting or self._settings.grow <= len(self.jobs) or time.monotonic() < self._not_before:
+        if not waiting or self._settings.grow <= len(self.jobs):
             return None
-        if self._n_failures >= _MOST_FAILURES:
+        if self._patience.is_over:
             for _, keys in self._run.held():
                 self._run.refuse(keys, "further Slurm jobs were refused, or ended before they had joined.")
+        if not self._patience.may_try:
             return None
         return decisions.wanted(waiting, running, self._offers(), self.start_s)
 
@@ -197,7 +185,7 @@ class Grower:
     async def _grow(self, wanted: Wanted) -> None:
         most = self._settings.grow - len(self.jobs)
         try:
-            site = await self.ask_site()
+            site = await self.site.ask()
             plans = further_plans(wanted.shapes, site, self._settings, wanted.target_min, most)
         except LaunchError as error:
             self._refused(error)
@@ -218,19 +206,17 @@ class Grower:
                 self._refused(error)
                 return
 
-    async def ask_site(self) -> Site:
-        """Return what the site offers, as of a minute ago at most; LaunchError if Slurm does not tell."""
-        now = time.monotonic()
-        if self._site is None or now - self._site[0] > _SITE_S:
-            self._site = now, await asyncio.to_thread(inquiry.ask_site)
-        return self._site[1]
-
     def _refused(self, error: Exception) -> None:
         text = str(error)
         if text not in self._told:
             self._told.add(text)
             self._run.say(f"no further Slurm job: {text}", is_warning=True)
-        self._fail()
+        self._on_failure()
+
+    def _on_failure(self) -> None:
+        if self._patience.on_failure():
+            text = "no further Slurm jobs: several in turn were refused, or ended before they had joined."
+            self._run.say(text, is_warning=True)
 
     async def submit(self, plan: Plan, takes_min: float | None, *, is_by_hand: bool = False) -> FurtherJob | None:
         """Submit a further job, and return it; None if it would come too late.
@@ -248,7 +234,7 @@ class Grower:
             If its script cannot be written, or nobody can listen here.
         """
         await self._gate.open()
-        folder, site = self._folder / str(next(self._numbers)), await self.ask_site()
+        folder, site = self._folder / str(next(self._numbers)), await self.site.ask()
         command = await asyncio.to_thread(submission.write, self._settings, plan, site, folder)
         if takes_min is not None:
             starts_in_s = await asyncio.to_thread(submission.starts_in_s, command)
@@ -273,23 +259,20 @@ class Grower:
         return job
 
     def _does_not_pay(self, plan: Plan, wait_min: float, takes_min: float) -> None:
-        self._not_before = time.monotonic() + _REFUSED_S
+        self._patience.wait()
         if (place := plan.components[0].partition) not in self._told:
             self._told.add(place)
-            self._run.say(
-                f"no further Slurm job in partition {place} now: it would start in {duration_text(wait_min)}, and what "
-                f"waits is done in {duration_text(takes_min)}."
-            )
+            when = f"it would start in {duration_text(wait_min)}, and what waits is done in {duration_text(takes_min)}"
+            self._run.say(f"no further Slurm job in partition {place} now: {when}.")
 
     # -- shrinking -----------------------------------------------------------------------------
 
     def _shrink(self) -> None:
         now, idle = time.monotonic(), self._run.idle()
+        patience_min = minutes_of(self._settings.shrink)
         for job in self.jobs.values():
-            if not job.workers or not job.workers <= idle:
-                job.busy_at = now
-            elif not job.is_leaving and now - job.busy_at >= 60 * self._settings.shrink:
-                minutes = duration_text(self._settings.shrink)
+            if job.idle_min(now, idle) >= patience_min and not job.is_leaving:
+                minutes = duration_text(patience_min)
                 self.end(job, f"its workers have had nothing to do for {minutes} (--daskmpi-shrink)")
 
     def end(self, job: FurtherJob, why: str) -> None:

@@ -5,6 +5,7 @@ Runs on: rank 1. Pure but for the clock of deadlines.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -105,17 +106,18 @@ class Walk:
         return spread_of(pile.request, sorted(rooms, key=lambda room: (room[0].total.gpus, -room[1].cores)))
 
     def _best(self, pile: Pile, workers: list[Capacity]) -> Capacity | None:
-        """Return the worker for a job: one without GPUs that it would waste, then with the least to spare.
+        """Return the worker for a job: without GPUs that it would waste, then one that stays, then with least to spare.
 
-        Best fit keeps room for large jobs. Zero-core jobs go where fewest run: little else bounds their number.
+        One that leaves before the others can be given back while it has no job. Best fit keeps room for large jobs.
+        Zero-core jobs go where fewest run: little else bounds their number.
         """
-        best, best_score = None, (0, 0, 0)
+        best, best_score = None, (0, False, 0, 0)
         for worker in workers:
             room = worker.free if worker.beside is None else self.reservations.room(worker, pile)
             if pile.needs.within(room):
                 wasted = 0 if pile.needs.gpus else worker.total.gpus
                 spare = worker.free[pile.dominant] if pile.needs.cores else len(worker.running)
-                score = (wasted, spare, worker.free.mem_mb)
+                score = (wasted, worker.jobs_end_at < math.inf, spare, worker.free.mem_mb)
                 if best is None or score < best_score:
                     best, best_score = worker, score
         return best

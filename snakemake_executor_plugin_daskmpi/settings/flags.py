@@ -13,8 +13,8 @@ from typing import Optional
 
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.settings.choices import check_words, choice
-from snakemake_executor_plugin_daskmpi.settings.durations import parse_walltime, seconds_left
-from snakemake_executor_plugin_daskmpi.settings.slurm_flags import CONTAINER_RUNTIMES, PMI_TYPES, SlurmSettings
+from snakemake_executor_plugin_daskmpi.settings.durations import minutes_of, parse_walltime, seconds_left
+from snakemake_executor_plugin_daskmpi.settings.slurm_flags import CONTAINER_RUNTIMES, PMI_TYPES, SHRINK, SlurmSettings
 
 LAUNCHERS = ("auto", "local", "mpiexec", "srun", "sbatch", "plan", "script")
 BINDINGS = ("none", "cores")
@@ -195,12 +195,16 @@ class Settings(SlurmSettings):
             parse_walltime(self.walltime)
         if self.grow_walltime:
             parse_walltime(self.grow_walltime, "--daskmpi-grow-walltime")
+        if not minutes_of(self.shrink or SHRINK):
+            raise SettingsError(
+                f"--daskmpi-shrink cannot be {self.shrink!r}.", next_step="--daskmpi-shrink 5, or in words: 90s, 1h."
+            )
         if self.grow and self.insecure:
             raise SettingsError(
                 "--daskmpi-grow cannot be used with --daskmpi-insecure: nobody could tell who joins.",
                 next_step="leave --daskmpi-insecure out.",
             )
-        for name in ("disk_mb", "respawn", "linger", "grow", "shrink"):
+        for name in ("disk_mb", "respawn", "linger", "grow"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 flag = "--daskmpi-" + name.replace("_", "-")

@@ -15,8 +15,8 @@ from snakemake_executor_plugin_daskmpi.settings.choices import choice
 
 CONTAINER_RUNTIMES = ("apptainer", "singularity", "ch-run")
 PMI_TYPES = ("auto", "pmi2", "pmix")
-#: Minutes of idleness after which a further Slurm job is ended; arbitrary. Getting another one takes longer, mostly.
-SHRINK_MIN = 5.0
+#: Idleness after which a further Slurm job is ended; arbitrary. Getting another one takes longer, mostly.
+SHRINK = "5m"
 
 
 @dataclass
@@ -176,11 +176,14 @@ class SlurmSettings(ExecutorSettingsBase):
             "metavar": "TIME",
         },
     )
-    shrink: float = field(
-        default=SHRINK_MIN,
+    shrink: str = field(
+        default=SHRINK,
         metadata={
-            "help": "Minutes for which all workers of a further Slurm job have to be idle until it is ended.",
-            "metavar": "MINUTES",
+            "help": "How long all workers of a further Slurm job have to be idle until it is ended: minutes, or in "
+            "words ('90s', '1h').",
+            "metavar": "TIME",
+            "parse_func": str,
+            "unparse_func": str,
         },
     )
     container: Optional[str] = field(

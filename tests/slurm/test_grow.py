@@ -116,7 +116,7 @@ def test_an_idle_allocation_is_given_back_while_the_run_goes_on(workflow: Workfl
             shell: "while [ ! -e go ]; do sleep 0.1; done; touch {output}"
         """,
     )
-    run = workflow.start("--daskmpi-cores", "1", "--daskmpi-grow", "1", "--daskmpi-shrink", "0.02")
+    run = workflow.start("--daskmpi-cores", "1", "--daskmpi-grow", "1", "--daskmpi-shrink", "1s")
     (job,) = wait_for_joined(workflow, run)
     wait_until(lambda: slurm.ended(int(job)) or run.has_ended, on_timeout=lambda: run.text)
     assert slurm.ended(int(job)) == ("COMPLETED", 0), run.text

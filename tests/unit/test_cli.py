@@ -58,7 +58,7 @@ def test_a_verb_with_a_typo_is_answered_with_the_verb_meant(typed, meant, capsys
     assert cli.main([typed, "--jobs", "1"]) == 2
     said = capsys.readouterr().err
     assert f"Did you mean {meant}?" in said
-    verbs = "plan, submit, follow, status, watch, explain, report, advise, doctor, profile"
+    verbs = "plan, submit, follow, status, watch, explain, report, advise, grow, shrink, doctor, profile"
     assert said.endswith(f"Next: snakemake-daskmpi with one of: {verbs}.\n")
 
 

@@ -271,7 +271,7 @@ def parse_script_jobs(text: str, stamp: str) -> list[str]:
         job = id_.strip() if separator else job
         if stamp in line:
             found.append(job.partition("+")[0])
-    return found
+    return [*dict.fromkeys(found)]
 
 
 def find_submitted(stamp: str) -> str:

@@ -231,9 +231,7 @@ class TestItsEnd:
 class TestADismissal:
     def test_takes_no_further_jobs_and_goes_when_it_has_none(self):
         run = Run(workers=2, cores=1).running("a", "b")
-        assert said(run.state.on_dismiss(["tcp://2"], "nothing is left for it")) == [
-            "worker rank 2 takes no further jobs, and leaves: nothing is left for it."
-        ]
+        assert run.state.on_dismiss(["tcp://2"], "nothing is left for it") == []
         run.submit("c")
         assert kinds(run.ends("a")) == ["Report", "Dismiss"]
         assert run.start() == {}
@@ -253,7 +251,7 @@ class TestADismissal:
 
     def test_is_one_however_often_it_is_asked_for(self):
         run = Run(workers=2)
-        assert kinds(run.state.on_dismiss(["tcp://2", "tcp://9"], "enough")) == ["Say", "Dismiss"]
+        assert kinds(run.state.on_dismiss(["tcp://2", "tcp://9"], "enough")) == ["Dismiss"]
         assert run.state.on_dismiss(["tcp://2"], "enough") == []
 
     def test_refuses_what_only_it_could_hold(self):
@@ -278,10 +276,10 @@ class TestADismissal:
         (report,) = run.submit("a")
         assert report.outcome.reason.startswith("All workers have left.")
 
-    def test_after_a_cancel_is_none(self):
+    def test_lets_a_worker_go_after_a_cancel_too(self):
         run = Run()
         run.state.on_cancel()
-        assert run.state.on_dismiss(["tcp://2"], "enough") == []
+        assert kinds(run.state.on_dismiss(["tcp://2"], "enough")) == ["Dismiss"]
 
 
 class TestALoss:

@@ -196,3 +196,10 @@ def test_a_worker_of_the_same_name_may_come_when_the_closed_one_has_gone():
         fleet.placement.add_worker("w0", FOUR_CORES)
     fleet.placement.remove_worker("w0")
     fleet.placement.add_worker("w0", FOUR_CORES)
+
+
+def test_a_job_goes_to_a_worker_that_stays_if_it_can_so_that_others_can_be_given_back():
+    fleet = Fleet(600, None)
+    for key in "abcde":
+        fleet.placement.enqueue(key, job())
+    assert fleet.started() == {**dict.fromkeys("abcd", "w1"), "e": "w0"}

@@ -392,8 +392,8 @@ def test_a_world_that_does_not_end_at_all_is_told_once_and_given_up():
 
 
 def test_whether_anyone_listens_is_found_by_asking(scheduler):
-    assert keeper._listens(scheduler)
-    assert not keeper._listens(NOBODY)
+    assert keeper.is_there(scheduler)
+    assert not keeper.is_there(NOBODY)
 
 
 def test_a_rank_ends_with_its_child_and_its_folder_when_its_launcher_does(tmp_path):
@@ -416,7 +416,7 @@ def test_a_rank_ends_with_its_child_and_its_folder_when_its_launcher_does(tmp_pa
             while os.getppid() == launcher:
                 pass
 
-        keeper._end_without(launcher, Place(Settings(), WORKER, child, str(scratch)), kill_launcher)
+        keeper.end_without(launcher, Place(Settings(), WORKER, child, str(scratch)), kill_launcher)
         return 0
 
     launcher = forked(launch)
@@ -439,7 +439,7 @@ def test_rank_1_ends_in_order_when_its_launcher_is_gone():
     def keep() -> int:
         child, launcher = forked(client), os.getppid()
         os.kill(launcher, signal.SIGKILL)
-        keeper._end_without(launcher, Place(Settings(), CLIENT, child, None))
+        keeper.end_without(launcher, Place(Settings(), CLIENT, child, None))
         return 0
 
     def client() -> int:
