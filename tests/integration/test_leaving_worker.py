@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from joining import TELLS_ADDRESS, events_of, join
+from required import at_night
 from runs import wait_until
 
 if TYPE_CHECKING:
@@ -82,3 +86,106 @@ def test_a_job_that_still_runs_at_its_workers_end_runs_again_elsewhere(workflow:
     ends = [e["outcome"] for e in events_of(workflow) if e["event"] == "ended"]
     assert sorted(ends) == ["ok", "ok", "timed-out"]
     workflow.assert_nothing_left()
+
+
+#: Bodies of each sort. Each of them hangs where it runs first, with half of what it makes.
+BODIES = """
+    NAMES = ["shell", "run", "script", "shadow", "directory", "update", "consumer", "last"]
+
+    rule all:
+        input: expand("out/{name}", name=NAMES), "blocks"
+
+    rule blocks:
+        output: "blocks"
+        priority: 1
+        shell: "touch blocking; while [ ! -e go ]; do sleep 0.05; done; touch {output}"
+
+    rule shell_:
+        output: "out/shell"
+        log: "logs/shell"
+        shell: "echo $$ >> begun.shell; echo half > {output}; [ -e go ] || sleep 1000; echo whole > {output}"
+
+    rule run_:
+        output: "out/run"
+        run:
+            import os, time
+            with open("begun.run", "a") as file:
+                print(os.getpid(), file=file)
+            with open(output[0], "w") as file:
+                file.write("half\\n")
+            while not os.path.exists("go"):
+                time.sleep(0.05)
+            with open(output[0], "w") as file:
+                file.write("whole\\n")
+
+    rule script_:
+        output: "out/script"
+        script: "script.sh"
+
+    rule shadow_:
+        output: "out/shadow"
+        shadow: "minimal"
+        params: here=os.getcwd()
+        shell:
+            "echo $$ >> {params.here}/begun.shadow; echo half > {output}; "
+            "[ -e {params.here}/go ] || sleep 1000; echo whole > {output}"
+
+    rule directory_:
+        output: directory("out/directory")
+        shell:
+            "echo $$ >> begun.directory; mkdir {output}; touch {output}/$$; [ -e go ] || sleep 1000"
+
+    rule update_:
+        output: update("out/update")
+        input: "old"
+        shell: "echo $$ >> begun.update; echo new >> {output}; [ -e go ] || sleep 1000; echo newer >> {output}"
+
+    rule temporary:
+        output: temp("out/temporary")
+        shell: "echo $$ >> begun.temporary; echo half > {output}; [ -e go ] || sleep 1000; echo whole > {output}"
+
+    rule consumer:
+        input: "out/temporary"
+        output: "out/consumer"
+        shell: "cp {input} {output}"
+
+    rule first:
+        output: "out/first"
+        group: "both"
+        shell: "echo $$ >> begun.first; echo first > {output}"
+
+    rule last:
+        input: "out/first"
+        output: "out/last"
+        group: "both"
+        shell: "echo $$ >> begun.last; cat {input} > {output}; [ -e go ] || sleep 1000; echo last >> {output}"
+"""
+
+
+@pytest.mark.parametrize("flags", [(), *at_night([(("--daskmpi-no-warm",),)])])
+def test_each_sort_of_body_begins_anew(workflow: Workflow, flags: tuple[str, ...]):
+    workflow.write("Snakefile", BODIES + TELLS_ADDRESS)
+    workflow.write(
+        "script.sh",
+        'echo $$ >> begun.script; echo half > "${snakemake_output[0]}"; '
+        '[ -e go ] || sleep 1000; echo whole > "${snakemake_output[0]}"',
+    )
+    os.utime(workflow.write("out/update", "old\n"), (1.0, 1.0))
+    workflow.write("old", "")
+    run = workflow.start("--daskmpi-insecure", "--daskmpi-cores", "1", *flags)
+    workflow.wait_for("blocking", run=run)
+    hanging = ["shell", "run", "script", "shadow", "directory", "update", "temporary", "last"]
+    with join(workflow, run, "rank 45.0", ends_in_s=30.0, cores=8) as worker:
+        workflow.wait_for(*(f"begun.{name}" for name in hanging), run=run, filled=True)
+        assert worker.wait(60) == 0, run.text
+        workflow.write("go", "")
+    run.ends_with(0)
+    assert [len(workflow.lines(f"begun.{name}")) for name in hanging] == [2] * len(hanging)
+    whole = [workflow.read(f"out/{name}") for name in ("shell", "run", "script", "shadow", "consumer")]
+    assert whole == ["whole\n"] * 5
+    assert workflow.read("out/last") == "first\nlast\n"
+    assert workflow.read("out/update") == "old\nnew\nnewer\n"
+    assert len(list((workflow.folder / "out/directory").glob("[0-9]*"))) == 1
+    assert not workflow.has("out/temporary")
+    assert not workflow.incomplete()
+    assert "Error in rule" not in run.text
