@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from snakemake_executor_plugin_daskmpi.growth.further_job import Phase
 from snakemake_executor_plugin_daskmpi.growth.grower import Grower
 from snakemake_executor_plugin_daskmpi.rank import graces
 from snakemake_executor_plugin_daskmpi.slurm.submission import leftovers
+from snakemake_executor_plugin_daskmpi.world import bootstrap
 from snakemake_executor_plugin_daskmpi.world.gate import Gate
 
 if TYPE_CHECKING:
@@ -79,6 +81,9 @@ class Growing:
         """Let a run grow; None if it cannot, since its ranks do not know who speaks to them."""
         if world.credentials is None:
             return None
+        if not bootstrap.is_in_slurm_step():
+            # What the settings say of workers is about those on this machine.
+            settings = dataclasses.replace(settings, workers=None, cores=None, mem_mb=None, gpus=None)
         growing = cls(world, pool, state, reports, settings, folder, world.credentials)
         world.link.loop.call_soon_threadsafe(setattr, pool, "grower", growing)
         return growing
@@ -86,6 +91,8 @@ class Growing:
     def close(self) -> None:
         """End all further jobs; the run is over. May be called by any of Snakemake's threads."""
         if jobs := self._grower.close():
+            # First: whoever ends this run may not leave it much time.
+            leftovers.cancel_waiting(self._folder)
             with contextlib.suppress(Exception):
                 self._world.link.call(self._see_off(jobs), timeout_s=graces.RANK_S)
             leftovers.end_all(self._folder, graces.BY_ITSELF_S)

@@ -18,6 +18,7 @@ from snakemake_executor_plugin_daskmpi.planning import feasibility
 from snakemake_executor_plugin_daskmpi.planning.components import further_component
 from snakemake_executor_plugin_daskmpi.planning.drafts import n_nodes
 from snakemake_executor_plugin_daskmpi.planning.grouping import parts_of
+from snakemake_executor_plugin_daskmpi.planning.shortage import shortage
 from snakemake_executor_plugin_daskmpi.planning.sizing import Caps, best_sizing, nodes_taken
 from snakemake_executor_plugin_daskmpi.settings.durations import parse_walltime
 from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
@@ -62,7 +63,7 @@ class FurtherPlans:
     """What a run is to ask for, and what it cannot."""
 
     plans: list[Plan] = field(default_factory=list)
-    #: Shapes of jobs that no node of the site can hold, with the reason.
+    #: Shapes of jobs that no node of the site, or no worker of the size that the settings fix, can hold; and why.
     impossible: list[tuple[Shape, LaunchError]] = field(default_factory=list)
 
 
@@ -97,7 +98,10 @@ def further_plans(
             break
         # Each kind of worker should get one before any gets two.
         share = max(1, left - (len(parts) - number - 1))
-        found.plans += _plans_for(part, settings, target_min, share)
+        plans = _plans_for(part, settings, target_min, share)
+        found.plans += plans
+        if not plans:
+            found.impossible += [(shape, shortage([part], settings, site)) for shape in part.shapes]
     return found
 
 

@@ -38,6 +38,8 @@ BY_ITSELF_S = 3.0
 RANK_S = BY_ITSELF_S + UNKILLABLE_S + 2.0
 #: All ranks, over the network.
 WORLD_S = RANK_S + 5.0
+#: A worker that comes later, until its scheduler takes it: nobody may be there any more.
+MEETS_S = 30.0
 #: A run that is told to end: its jobs, its world, and a shared file system that takes its time.
 ALLOCATION_S = CANCEL_S + WORLD_S + 7.0
 #: Slurm's own KillWait (30 s by default) between SIGTERM and SIGKILL, and its epilogs.

@@ -80,14 +80,15 @@ async def _worker(name: str, order: Order, forkserver_pid: int, connection: Conn
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end_now, ours)
 
     async def serve() -> None:
-        options = dask_config.worker_options(name, offer, order.scratch)
+        # The world may end just now: Dask would look for its scheduler for ever.
+        options = {**dask_config.worker_options(name, offer, order.scratch), "death_timeout": graces.MEETS_S}
         async with DaskWorker(order.address, host=order.host, dashboard=False, **options) as worker:
             await worker.finished()
 
     try:
         orderly = await _until_abandoned(serve())
-    except WorkerRemovedError as error:
-        _log.error("%s ends, and the world goes on: %s", name, error)
+    except (WorkerRemovedError, TimeoutError) as error:
+        _log.error("%s ends: %s", name, str(error) or "no scheduler was there")
         orderly = False
     ours.close()
     if not orderly:

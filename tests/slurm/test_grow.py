@@ -26,7 +26,7 @@ TYPE_OF = {"mpich": "pmi2", "impi": "pmi2", "openmpi": "pmix"}
 #: Jobs of a second, which name the node that they run on, each once.
 SNAKEFILE = """
     rule all:
-        input: expand("out/{n}", n=range(120))
+        input: expand("out/{n}", n=range(60))
 
     rule one:
         output: "out/{n}"
@@ -57,8 +57,8 @@ def test_while_jobs_wait_further_slurm_jobs_join_and_they_go_with_the_run(
     wait_until(lambda: recorded(batch), on_timeout=lambda: run.text)
     assert recorded(batch) == "0", run.text
     nothing_is_left(slurm)
-    assert "121 of 121 steps (100%) done" in run.text
-    ran = [workflow.lines(f"ran.{n}") for n in range(120)]
+    assert "61 of 61 steps (100%) done" in run.text
+    ran = [workflow.lines(f"ran.{n}") for n in range(60)]
     assert all(len(nodes) == 1 for nodes in ran), "no job runs twice"
     assert all(of_it[-1] == "ended" for of_it in phases(workflow).values())
     by_worker = Counter(event["worker"] for event in events(workflow, "ended"))
@@ -69,7 +69,7 @@ def test_while_jobs_wait_further_slurm_jobs_join_and_they_go_with_the_run(
 
 
 def test_a_run_that_starts_without_a_worker_gets_all_by_growing(workflow: Workflow, slurm: SlurmCluster):
-    workflow.write("Snakefile", SNAKEFILE.replace("120", "4"))
+    workflow.write("Snakefile", SNAKEFILE.replace("60", "4"))
     head = replace(SMALL, components=(replace(SMALL.components[0], n_tasks=2),))
     run, batch = started(workflow, head, "--daskmpi-grow", "1")
     wait_until(lambda: recorded(batch), on_timeout=lambda: run.text)
@@ -80,7 +80,7 @@ def test_a_run_that_starts_without_a_worker_gets_all_by_growing(workflow: Workfl
 
 
 def test_without_the_flag_nothing_is_submitted(workflow: Workflow, slurm: SlurmCluster):
-    workflow.write("Snakefile", SNAKEFILE.replace("120", "8"))
+    workflow.write("Snakefile", SNAKEFILE.replace("60", "8"))
     run = workflow.run("--daskmpi-cores", "1")
     run.ends_with(0)
     assert not events(workflow, "allocation")
@@ -89,7 +89,7 @@ def test_without_the_flag_nothing_is_submitted(workflow: Workflow, slurm: SlurmC
 
 
 def test_what_is_done_before_a_worker_had_started_calls_for_none(workflow: Workflow, slurm: SlurmCluster):
-    workflow.write("Snakefile", SNAKEFILE.replace("120", "8"))
+    workflow.write("Snakefile", SNAKEFILE.replace("60", "8"))
     run = workflow.run("--daskmpi-cores", "1", "--daskmpi-grow", "4")
     run.ends_with(0)
     assert not events(workflow, "allocation")
@@ -111,7 +111,7 @@ def test_an_idle_allocation_is_given_back_while_the_run_goes_on(workflow: Workfl
 
         rule last:
             output: "last"
-            input: expand("out/{n}", n=range(80))
+            input: expand("out/{n}", n=range(50))
             resources: mem_mb=100
             shell: "while [ ! -e go ]; do sleep 0.1; done; touch {output}"
         """,

@@ -50,6 +50,13 @@ def test_what_no_node_holds_is_told_and_the_rest_is_planned():
     assert found.plans
 
 
+def test_what_no_worker_of_the_size_that_is_asked_for_holds_is_told():
+    found = further_plans([shape(3, 4)], SITE, Settings(cores=2), 10.0, 2)
+    ((_, why),) = found.impossible
+    assert "--daskmpi-cores gives each worker 2" in str(why)
+    assert not found.plans
+
+
 def test_a_walltime_is_long_enough_for_the_longest_job_and_short_enough_for_the_partition():
     (plan,) = further_plans([shape(1, minutes=100)], SITE, Settings(), 1.0, 1).plans
     assert plan.walltime_min >= 110
