@@ -37,12 +37,14 @@ class Record:
         self.note("run", 0, version=VERSION, run_id=self.folder.name, max_cores=None, **about)
         self.note("jobs", 0, by_rule=by_rule)
 
-    def worker(self, name: str, n_cores: int, at: float = 0, mem_mb: int = 1000, gpus: tuple[str, ...] = ()) -> None:
+    def worker(
+        self, name: str, n_cores: int, at: float = 0, mem_mb: int = 1000, gpus: tuple[str, ...] = (), **fields: Any
+    ) -> None:
         offer = {"cores": list(range(n_cores)), "mem_mb": mem_mb, "disk_mb": 0, "gpus": gpus, "components": None}
-        self.note("worker", at, worker=name, host="h", het_group=None, **offer)
+        self.note("worker", at, worker=name, host="h", het_group=None, **offer, **fields)
 
     def submitted(self, jobid: int | str, at: float, attempt: int = 1, rule: str = "r", **fields: Any) -> str:
-        key = f"{jobid}.{attempt}"
+        key = fields.pop("key", f"{jobid}.{attempt}")
         given = {"name": f"rule {rule} (jobid {jobid})", "needs": [], "asks": {}, "outputs": [], **fields}
         self.note("submitted", at, job=key, rule=rule, jobid=jobid, attempt=attempt, **given)
         return key

@@ -182,7 +182,8 @@ def _offer(worker: WorkerView) -> WorkerResources:
 
 def _step_group(worker: WorkerView, view: RunView) -> str:
     """Return what workers share that one srun can span; "" outside of Slurm."""
-    return f"component {worker.het_group or 0}" if view.about.get("slurm_job") else ""
+    in_slurm = worker.allocation or view.about.get("slurm_job")
+    return f"component {worker.het_group or 0} of {worker.allocation}" if in_slurm else ""
 
 
 def _unlike(view: RunView, begin: float) -> list[str]:
@@ -192,6 +193,8 @@ def _unlike(view: RunView, begin: float) -> list[str]:
     found = []
     if late:
         found.append(f"{len(late)} of its workers joined after its first jobs")
+    if left := sum(worker.left_at is not None for worker in view.workers.values()):
+        found.append(f"{left} of its workers left before its end")
     if lost:
         found.append(f"{len(lost)} of its workers were lost on the way")
     if view.drain:

@@ -75,7 +75,7 @@ class RuleUsage:
         asks = job.asks
         self.is_group |= bool(job.members)
         self.has_tasks |= asks.get("tasks", 1) > 1
-        if job.attempt == 1:
+        if job.attempt == 1 and not job.again_of:
             self.asked_cores.add(asks.get("cores", 1))
             self.asked_mem_mb.add(asks.get("mem_mb", 0))
             self.asked_runtime_min.add(asks.get("runtime_min") or 0)

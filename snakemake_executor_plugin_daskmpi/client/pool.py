@@ -236,7 +236,7 @@ class Pool:
                     self._snakemake.take_back(job, outcome)
                 case do.WaitAgain(job, outcome, again):
                     self._snakemake.undo(job, outcome)
-                    self._recorder.submitted(again)
+                    self._recorder.submitted(again, again_of=job.key)
                 case do.EndJob(key, worker, reason):
                     self._streams.end_job(worker, key, reason)
                 case do.EndJobs(kind, reason, at_once, worker):

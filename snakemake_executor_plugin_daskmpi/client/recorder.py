@@ -174,8 +174,8 @@ class Recorder:
 
     # -- jobs ----------------------------------------------------------------------------------
 
-    def submitted(self, job: Job) -> None:
-        """Note that Snakemake has handed over a job."""
+    def submitted(self, job: Job, again_of: str = "") -> None:
+        """Note that Snakemake has handed over a job, or that one waits again which was ended under another key."""
         its = job.info.job
         for local in lineage.local_before(its, self._local):
             self._note(Kind.LOCAL, jobid=local.jobid, rule=local.rule.name, needs=lineage.needs(local))
@@ -192,6 +192,7 @@ class Recorder:
             asks=_stated(job.request),
             priority=job.priority,
             n_behind=job.n_behind,
+            **({"again_of": again_of} if again_of else {}),
             **({"members": members, "member_ids": lineage.member_ids(its)} if members else {}),
         )
 

@@ -144,8 +144,7 @@ class RunState:
         unsent
             Keys of jobs that it was given, and never heard of.
         """
-        info = self.queue.workers.get(address)
-        if info is None:
+        if (info := self.queue.workers.get(address)) is None:
             return []
         lost = self.queue.lose_worker(address, unsent)
         actions = self.crew.lose(info, comes_back=bool(info.lives_left) and not self.is_cancelled)

@@ -26,7 +26,8 @@ reader does not know it skips: new fields and new kinds of events may be added. 
 ``submitted``           Snakemake has handed a job over: ``job`` (unique, one for each attempt), ``name`` (as messages
                         have it), ``rule``, ``jobid``, ``attempt``, ``outputs``, ``needs`` (``jobid`` of the jobs that
                         it comes after), ``asks`` (:class:`JobResources` without its defaults), ``priority``,
-                        ``n_behind``; ``members`` of a group by rule, and their ids, ``member_ids``
+                        ``n_behind``; ``members`` of a group by rule, and their ids, ``member_ids``; ``again_of``, if
+                        it waits again since its worker's time was over: the ``job`` that was ended then
 ``local``               a job that Snakemake runs itself on rank 1, and that a job comes after that it has handed over:
                         ``jobid``, ``rule``, ``needs``; once, before the first such job. When it runs is not recorded
 ``started``             ``job``, ``worker``, ``cores`` and ``gpus`` that are its own; ``after`` if it waits there for

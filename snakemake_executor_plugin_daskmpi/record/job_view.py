@@ -56,6 +56,8 @@ class JobView:
     members: dict[str, int] = field(default_factory=dict)
     #: Of a group: the ids of its jobs.
     member_ids: tuple[int, ...] = ()
+    #: If it was ended since the time of its worker was over, and runs again: its key before that.
+    again_of: str = ""
     submitted_at: float = 0.0
     state: State = State.WAITING
     worker: str = ""

@@ -6,38 +6,18 @@ Runs on: wherever somebody looks at a run.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.record.events import FILE_NAME, VERSION, Kind, Reason
 from snakemake_executor_plugin_daskmpi.record.follower import Follower
 from snakemake_executor_plugin_daskmpi.record.job_view import STATE_OF_OUTCOME, JobView, State
+from snakemake_executor_plugin_daskmpi.record.worker_view import WorkerView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 __all__ = ["JobView", "RunView", "State", "WorkerView"]
-
-
-@dataclass(slots=True)
-class WorkerView:
-    """A worker, from each time that it joined."""
-
-    name: str
-    host: str
-    cores: tuple[int, ...]
-    mem_mb: int
-    disk_mb: int
-    gpus: tuple[str, ...]
-    #: Number of the hetjob component that it is in, None outside of one.
-    het_group: int | None
-    #: What component names it serves; None if all.
-    components: tuple[str, ...] | None
-    joined_at: float
-    #: None while it is there.
-    lost_at: float | None = None
-    comes_back: bool = False
 
 
 class RunView:
@@ -63,6 +43,8 @@ class RunView:
         self.jobs: dict[str, JobView] = {}
         #: By name; the last life of each.
         self.workers: dict[str, WorkerView] = {}
+        #: How far each further Slurm job is, by Slurm's id, as it was noted last.
+        self.allocations: dict[str, dict[str, Any]] = {}
         #: Those that were lost, and came back or did not.
         self.former_workers: list[WorkerView] = []
         self.reasons: list[Reason] = []
@@ -190,6 +172,7 @@ class RunView:
             het_group=event.get("het_group"),
             components=None if components is None else tuple(components),
             joined_at=event["time"],
+            allocation=event.get("allocation", ""),
         )
 
     def _on_worker_lost(self, event: dict[str, Any]) -> None:
@@ -197,6 +180,13 @@ class RunView:
             worker.lost_at, worker.comes_back = event["time"], bool(event.get("comes_back"))
         for key in event.get("waits", ()):
             self._wait_again(key)
+
+    def _on_worker_left(self, event: dict[str, Any]) -> None:
+        if (worker := self.workers.get(event["worker"])) is not None:
+            worker.left_at = event["time"]
+
+    def _on_allocation(self, event: dict[str, Any]) -> None:
+        self.allocations[event["allocation"]] = event
 
     def _on_submitted(self, event: dict[str, Any]) -> None:
         job = JobView(
@@ -213,6 +203,7 @@ class RunView:
             member_ids=tuple(event.get("member_ids", ())),
             submitted_at=event["time"],
             members=event.get("members", {}),
+            again_of=event.get("again_of", ""),
         )
         self.jobs[job.key] = self._current[job.jobid] = job
         self._group_of.update(dict.fromkeys(job.member_ids, job.jobid))
@@ -271,6 +262,8 @@ class RunView:
         Kind.DEADLINE: _on_deadline,
         Kind.WORKER: _on_worker,
         Kind.WORKER_LOST: _on_worker_lost,
+        Kind.WORKER_LEFT: _on_worker_left,
+        Kind.ALLOCATION: _on_allocation,
         Kind.SUBMITTED: _on_submitted,
         Kind.LOCAL: _on_local,
         Kind.STARTED: _on_started,

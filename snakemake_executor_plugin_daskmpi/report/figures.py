@@ -67,9 +67,13 @@ class WorkerFigures:
     #: What components it took the jobs of, "" for jobs that name none; None if of all.
     components: list[str] | None
     joined_at: float
-    #: None if it was there to the end.
+    #: None if it was there to the end, or has left in order.
     lost_at: float | None
     comes_back: bool
+    #: None if it was there to the end, or was lost.
+    left_at: float | None
+    #: Slurm's id of the further allocation that it had joined with; "" for one of the run's own.
+    allocation: str
     n_attempts: int
     #: Of its cores, None if it was not there.
     utilisation: float | None
@@ -253,6 +257,8 @@ def _workers(history: RunHistory) -> list[WorkerFigures]:
                 joined_at=worker.joined_at,
                 lost_at=worker.lost_at,
                 comes_back=worker.comes_back,
+                left_at=worker.left_at,
+                allocation=worker.allocation,
                 n_attempts=len(spans),
                 utilisation=granted / offered if offered else None,
             )

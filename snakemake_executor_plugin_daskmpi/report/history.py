@@ -57,13 +57,13 @@ class RunHistory(RunView):
 
     @property
     def all_workers(self) -> list[WorkerView]:
-        """All lives of all workers, by name as people count: rank 10 after rank 9."""
+        """All lives of all workers, by name as people count: rank 10 after rank 9; those that have joined come last."""
         lives = [*self.former_workers, *self.workers.values()]
-        return sorted(lives, key=lambda worker: (len(worker.name), worker.name, worker.joined_at))
+        return sorted(lives, key=lambda one: (bool(one.allocation), len(one.name), one.name, one.joined_at))
 
     def life_of(self, worker: WorkerView) -> tuple[float, float]:
         """Return from when to when a worker was there."""
-        return worker.joined_at, max(worker.joined_at, self.until if worker.lost_at is None else worker.lost_at)
+        return worker.joined_at, max(worker.joined_at, self.until if worker.gone_at is None else worker.gone_at)
 
     def running_of(self, job: JobView) -> tuple[float, float] | None:
         """Return from when to when an attempt ran, as far as is known; None if it did not.

@@ -37,7 +37,8 @@ class RuleFigures:
     n_jobs: int
     n_done: int
     n_failed: int
-    #: Attempts after the first one of a job; an attempt of a group is one of each of its jobs.
+    #: Attempts after the first one of a job; an attempt of a group is one of each of its jobs. What was ended since its
+    #: worker's time was over runs again in the same attempt.
     n_retries: int
     #: Attempts whose worker died.
     n_lost: int
@@ -128,7 +129,7 @@ def _numbers(history: RunHistory) -> dict[str, _Numbers]:
         for rule, number in job.n_by_rule.items():
             # Of a group whose next attempt has other members, some may be in no last attempt.
             its = numbers.setdefault(rule, _Numbers())
-            its.n_retries += number * (job.jobid in seen)
+            its.n_retries += number * (job.jobid in seen and not job.again_of)
             its.n_lost += number * (job.outcome == LOST)
         seen.add(job.jobid)
     return numbers
@@ -143,7 +144,8 @@ def _figures(history: RunHistory, rule: str, jobs: list[JobView], numbers: _Numb
     all_peaks = [*peaks[True], *peaks[False]]
     mem_asked_mb = _most_asked(jobs, "mem_mb")
     done_s = [seconds for job in jobs if job.state is State.DONE and (seconds := job.seconds) is not None]
-    runtime_min = _most_asked(jobs, "runtime_min")
+    # One that runs again is given the time that it has taken at least, which nobody has asked for.
+    runtime_min = _most_asked([job for job in jobs if not job.again_of], "runtime_min")
     return RuleFigures(
         rule=rule,
         is_group=numbers is None,

@@ -29,6 +29,9 @@ _STYLES = {Life.GOES_ON: "green", Life.ENDED: "bold", Life.BROKE_OFF: "bold red"
 #: Columns of the table of rules: those of Tally, with their heads.
 _COLUMNS = {"done": "done", "running": "run", "waiting": "wait", "not_ready": "not ready", "failed": "failed"}
 _COLUMNS |= {"left": "left"}
+#: How far further Slurm jobs are, and how many of them are told of.
+_PHASES = {"queued": "waits in the queue", "started": "has started", "joined": "has joined"}
+_FEW_JOBS = 4
 
 
 def head(view: RunView, life: Life, now: float) -> RenderableType:
@@ -95,12 +98,24 @@ def progress(view: RunView, life: Life, now: float) -> RenderableType:
             ends_at, said_by = view.deadline["ends_at"], plain(view.deadline["said_by"])
             text = f"the allocation ends at {clock(ends_at)} ({said_by}): {span(ends_at - now)} left"
             lines.append(Text(text, "yellow" if now >= view.deadline["drains_at"] else ""))
+        lines += further_jobs(view)
     elif view.end:
         text = f"with those that Snakemake ran itself, {view.end.get('done')} of {view.end.get('total')} are done"
         lines.append(Text(text, "dim"))
     if view.drain:
         lines.append(Text(f"drains, no further jobs start: {plain(view.drain)}", "yellow"))
     return Text("\n").join(lines)
+
+
+def further_jobs(view: RunView) -> list[Text]:
+    """Return how far the further Slurm jobs are that have not ended, if there are any."""
+    said = [
+        f"{plain(name)} {_PHASES.get(event['phase'], plain(event['phase']))}"
+        for name, event in view.allocations.items()
+        if event.get("phase") != "ended"
+    ]
+    more = f" and {len(said) - _FEW_JOBS} more" if len(said) > _FEW_JOBS else ""
+    return [Text(f"further Slurm jobs: {', '.join(said[:_FEW_JOBS])}{more}")] if said else []
 
 
 def rules(view: RunView, life: Life, at_most: int) -> RenderableType | None:
@@ -232,7 +247,8 @@ def _table(first: str, *others: str) -> Table:
     return table
 
 
-def _natural(name: str) -> tuple[str, int]:
-    """Return a key that sorts rank 10 behind rank 9."""
+def _natural(name: str) -> tuple[str, list[int]]:
+    """Return a key that sorts rank 10 behind rank 9, and rank 45.0 of a further Slurm job behind both."""
     word, _, number = name.rpartition(" ")
-    return (word, int(number)) if number.isdecimal() else (name, 0)
+    parts = number.split(".")
+    return (word, [len(parts), *map(int, parts)]) if all(part.isdecimal() for part in parts) else (name, [0])

@@ -154,7 +154,7 @@ def _remedy(view: RunView, reason: Reason) -> str:
         case Cause.LIMIT:
             return f"the end of running jobs; in another run, a larger --cores ({view.about.get('max_cores')} now)"
         case Cause.AWAITED:
-            return "the worker that comes back; if none does, it is refused, with the reason"
+            return "a worker that comes, or comes back; if none does, it is refused, with the reason"
         case Cause.RESERVED:
             return "the start of the job that the worker is held back for, or room on another worker"
     enough = [plain(job.name) for job in sufficient_ends(view, reason)]

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Usage:
-    """The workers of one component of the Slurm job, or all of them outside of one. Amounts: taken, and there."""
+    """The workers of one component of the Slurm job, or all of them outside of one; or those of further Slurm jobs.
+
+    Those that have left are none of them. Amounts: taken, and there.
+    """
 
     name: str
     workers: int = 0
@@ -30,7 +33,7 @@ class Usage:
 
 def running_on(view: RunView) -> dict[str, list[JobView]]:
     """Return what each worker that is there runs, by its name, those first that have run for longest."""
-    found: dict[str, list[JobView]] = {name: [] for name, worker in view.workers.items() if worker.lost_at is None}
+    found: dict[str, list[JobView]] = {name: [] for name, worker in view.workers.items() if worker.gone_at is None}
     for job in view.in_state(State.RUNNING):
         found.setdefault(job.worker, []).append(job)
     for jobs in found.values():
@@ -40,10 +43,13 @@ def running_on(view: RunView) -> dict[str, list[JobView]]:
 
 def usages(view: RunView) -> list[Usage]:
     """Return what is taken by component."""
-    found: dict[int | None, Usage] = {}
+    found: dict[tuple[bool, int], Usage] = {}
     running = running_on(view)
     for worker in view.workers.values():
-        usage = found.setdefault(worker.het_group, Usage(name_of(worker)))
+        if worker.left_at is not None:
+            continue
+        group = -1 if worker.het_group is None or worker.allocation else worker.het_group
+        usage = found.setdefault((bool(worker.allocation), group), Usage(name_of(worker)))
         if worker.lost_at is not None:
             usage.lost += 1
             continue
@@ -52,11 +58,13 @@ def usages(view: RunView) -> list[Usage]:
         usage.cores = _more(usage.cores, sum(job.n_cores for job in jobs), len(worker.cores))
         usage.mem_mb = _more(usage.mem_mb, sum(int(job.asks.get("mem_mb", 0)) for job in jobs), worker.mem_mb)
         usage.gpus = _more(usage.gpus, sum(len(job.gpus) for job in jobs), len(worker.gpus))
-    return [found[key] for key in sorted(found, key=lambda group: -1 if group is None else group)]
+    return [found[key] for key in sorted(found)]
 
 
 def name_of(worker: WorkerView) -> str:
     """Return what the component of a worker is called."""
+    if worker.allocation:
+        return "further Slurm jobs"
     if worker.het_group is None:
         return "workers"
     serves = f" ({', '.join(name or 'any' for name in worker.components)})" if worker.components else ""

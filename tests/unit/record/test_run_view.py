@@ -196,3 +196,29 @@ def test_a_job_that_snakemake_takes_for_failed_has_failed_though_its_body_ended_
     (job,) = record.view().current
     assert (job.state, job.outcome) == (State.FAILED, "rejected")
     assert "output" in job.ended["reason"]
+
+
+def test_a_worker_that_has_left_is_gone_and_not_lost(record: Record):
+    record.worker("rank 45.0", allocation="45", ends_at=START + 60)
+    record.note("worker-left", time=START + 50, worker="rank 45.0", why="Slurm job 45 ends")
+    view = record.view()
+    worker = view.workers["rank 45.0"]
+    assert (worker.allocation, worker.left_at, worker.lost_at) == ("45", START + 50, None)
+    assert worker.gone_at == START + 50
+    assert view.workers["rank 2"].gone_at is None
+
+
+def test_a_job_that_was_ended_with_its_worker_waits_again_and_is_one_job(record: Record):
+    record.note("jobs", by_rule={"one": 1})
+    record.ran("a", "timed-out")
+    record.submitted("a-again", again_of="a", asks={"runtime_min": 1})
+    view = record.view()
+    assert [(job.key, job.state, job.again_of) for job in view.current] == [("a-again", State.WAITING, "a")]
+    assert view.counts() == {"one": {State.WAITING: 1}}
+    assert [job.state for job in view.attempts_of(1)] == [State.LEFT, State.WAITING]
+
+
+def test_of_further_slurm_jobs_the_last_phase_is_known(record: Record):
+    for phase in ("queued", "started"):
+        record.note("allocation", allocation="45", phase=phase)
+    assert record.view().allocations["45"]["phase"] == "started"

@@ -226,3 +226,26 @@ def test_colours_are_left_out_where_nobody_wants_them(record: Record, monkeypatc
     assert "\x1b[31m" in shown(record, force_terminal=True, color_system="standard")
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[31m" not in shown(record, force_terminal=True)
+
+
+def test_workers_of_further_slurm_jobs_are_told_apart_until_they_have_left(record: Record):
+    for number in (0, 9, 10):
+        record.worker(f"rank 45.{number}", host="node9", allocation="45")
+    text = shown(record)
+    assert ["workers", "2", "3", "of", "8", "1.5", "of", "8.0", "GB", "1", "of", "2"] in words(text)
+    assert ["further", "Slurm", "jobs", "3", "0", "of", "12", "0.0", "of", "12.0", "GB", "0", "of", "0"] in words(text)
+    lines = [line for line in text.splitlines() if line.startswith("rank ")]
+    assert [line.partition(" (")[0] for line in lines] == ["rank 2", "rank 3", "rank 45.0", "rank 45.9", "rank 45.10"]
+    for number in (0, 9, 10):
+        record.note("worker-left", worker=f"rank 45.{number}", why="nothing is left for it")
+    text = shown(record)
+    assert "further" not in text
+    assert "rank 45" not in text
+    assert "lost" not in text
+
+
+def test_further_slurm_jobs_are_told_of_until_they_end(record: Record):
+    for name, phase in (("45", "ended"), ("46", "joined"), ("47", "queued"), ("48", "started")):
+        record.note("allocation", allocation=name, phase=phase)
+    assert "further Slurm jobs: 46 has joined, 47 waits in the queue, 48 has started\n" in shown(record)
+    assert "further Slurm jobs" not in shown(record, Life.ENDED)
