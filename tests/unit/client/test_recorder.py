@@ -15,7 +15,7 @@ import pytest
 
 from snakemake_executor_plugin_daskmpi.client.job import Job
 from snakemake_executor_plugin_daskmpi.client.recorder import Recorder
-from snakemake_executor_plugin_daskmpi.messages import Grant, JobOutcome, JobSpec, OutcomeKind
+from snakemake_executor_plugin_daskmpi.messages import Grant, JobOutcome, JobSpec, OutcomeKind, WorkerInfo
 from snakemake_executor_plugin_daskmpi.record.events import FILE_NAME, Cause, Reason
 from snakemake_executor_plugin_daskmpi.record.run_view import RunView, State
 from snakemake_executor_plugin_daskmpi.resources import JobResources
@@ -71,6 +71,26 @@ def test_what_is_written_is_what_is_read(tmp_path: Path):
     assert (seen.asks, seen.cores, seen.gpus) == ({"mem_mb": 500}, (3,), ("1",))
     assert (seen.state, seen.seconds, seen.ended["exit_code"]) == (State.FAILED, 2.5, 3)
     assert view.end["failed"] == 1
+
+
+def test_workers_that_join_and_leave_and_a_job_that_runs_again_are_read_as_written(tmp_path: Path):
+    recorder = Recorder(tmp_path, clock=lambda: 1000.0)
+    offer = {"cores": (0, 1), "mem_mb": 1, "disk_mb": 1, "gpus": (), "components": None}
+    info = WorkerInfo("tcp://a", "rank 45.0", "n1", offer, allocation="45", ends_in_s=60.0, length_s=600.0)
+    recorder.worker(info)
+    recorder.worker_left(info.name, "Slurm job 45 ends")
+    recorder.submitted(one := job())
+    recorder.submitted(one.again(30.0), again_of=one.key)
+    recorder.close()
+    view = view_of(tmp_path)
+    worker = view.workers["rank 45.0"]
+    assert (worker.allocation, worker.left_at, worker.lost_at) == ("45", 1000.0, None)
+    assert [(seen.key, seen.again_of, seen.asks) for seen in view.jobs.values()] == [
+        ("run-1", "", {}),
+        ("run-1-again", "run-1", {"runtime_min": 1}),
+    ]
+    (line,) = [line for line in (tmp_path / FILE_NAME).read_text().splitlines() if '"ends_at"' in line]
+    assert json.loads(line)["ends_at"] == 1060.0
 
 
 def test_hostile_names_stay_within_their_line(tmp_path: Path):

@@ -179,6 +179,20 @@ def page_text(record):
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", shown)).split())
 
 
+def test_a_worker_that_has_left_is_told_of_as_such_and_not_as_lost(tmp_path):
+    record = Record(tmp_path / "run")
+    record.run(r=1)
+    record.worker("rank 2", 4)
+    record.worker("rank 45.0", 4, allocation="45")
+    record.job(1, 0, 5, "rank 2", [0])
+    record.note("worker-left", 5, worker="rank 45.0", why="nothing is left for it")
+    record.end(10)
+    text = page_text(record)
+    assert "Workers 2 0 lost" in text
+    assert re.search(r"rank 45\.0 h 4 .* left at [^a-z]+ 0 0 % Failed", text)
+    assert "lost at" not in text
+
+
 def test_one_job_on_one_worker_is_told_in_the_singular(tmp_path):
     record = Record(tmp_path / "run")
     record.run(r=1)
