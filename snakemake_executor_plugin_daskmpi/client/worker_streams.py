@@ -153,6 +153,8 @@ class WorkerStreams:
         """Connect to a worker; OSError if it is not there."""
         self._streams[address] = stream = await WorkerStream.open(self._client, address)
         self._guard.in_background(self._listen(address, stream))
+        if address in self._dismissed:
+            stream.dismiss()
 
     async def _listen(self, address: str, stream: WorkerStream) -> None:
         await stream.listen(self._on_outcomes, self._on_note)
@@ -189,8 +191,8 @@ class WorkerStreams:
 
     def dismiss(self, address: str) -> None:
         """Let a worker go that has no jobs: it ends in order."""
+        self._dismissed.add(address)
         if (stream := self._streams.get(address)) is not None:
-            self._dismissed.add(address)
             stream.dismiss()
 
     def end_jobs(
@@ -218,6 +220,7 @@ class WorkerStreams:
         stream = self._streams.pop(address, None)
         if stream is None:
             return None
+        self._dismissed.discard(address)
         await stream.end(graces.LAST_WORDS_S)
         return self._unsent.pop(address, set())
 
