@@ -239,6 +239,15 @@ class Workflow:
         assert len(tops) == 1, f"rank {number} is {tops} of {describe(self.processes())}"
         return tops[0]
 
+    def ranks(self) -> set[int]:
+        """Return the ranks of the world of which some process is there."""
+        found = set()
+        for process in self.processes():
+            with contextlib.suppress(OSError, psutil.Error):
+                if (number := _rank_of(process)) is not None:
+                    found.add(number)
+        return found
+
     def server(self, number: int) -> psutil.Process:
         """Return the process that does the work of a rank: in an MPI world, the child of its keeper."""
         rank = self.rank(number)

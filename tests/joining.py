@@ -53,6 +53,7 @@ def join(workflow: Workflow, run: Run, name: str, ends_in_s: float | None, *, co
 
 
 def events_of(workflow: Workflow) -> list[dict[str, Any]]:
-    """Return the events of the only run's record."""
-    (record,) = workflow.folder.glob(".snakemake/daskmpi/*/events.jsonl")
-    return [json.loads(line) for line in record.read_text().splitlines()]
+    """Return the events of the only run's record, none before there is one."""
+    records = [*workflow.folder.glob(".snakemake/daskmpi/*/events.jsonl")]
+    assert len(records) <= 1
+    return [json.loads(line) for record in records for line in record.read_text().splitlines()]

@@ -189,3 +189,48 @@ def test_each_sort_of_body_begins_anew(workflow: Workflow, flags: tuple[str, ...
     assert not workflow.has("out/temporary")
     assert not workflow.incomplete()
     assert "Error in rule" not in run.text
+
+
+#: Dismisses all workers but one as soon as the run begins.
+DISMISSAL = """
+    rule all:
+        input: expand("out/{n}", n=range(4))
+
+    rule job:
+        output: "out/{n}"
+        shell: "while [ ! -e go ]; do sleep 0.05; done; touch {output}"
+
+    onstart:
+        import gc
+        gc.unfreeze()
+        from snakemake_executor_plugin_daskmpi.client.pool import Pool
+        [pool] = [one for one in gc.get_objects() if isinstance(one, Pool)]
+
+        def dismiss():
+            addresses = {info.name: address for address, info in pool._state.queue.workers.items()}
+            pool.dismiss([addresses["rank 3"]], "it is enough")
+
+        pool.tell(dismiss)
+"""
+
+
+@pytest.mark.parametrize(("launcher", "ranks"), [("local", 0), ("mpich", 4)])
+def test_a_worker_that_was_there_from_the_start_is_dismissed_and_not_started_anew(
+    workflow: Workflow, launcher: str, ranks: int
+):
+    workflow.write("Snakefile", DISMISSAL)
+    options = ("--daskmpi-respawn", "1", "--daskmpi-cores", "2")
+    run = workflow.start(*options, "--daskmpi-workers", "2", launcher=launcher, ranks=ranks)
+    wait_until(
+        lambda: run.has_ended or [e for e in events_of(workflow) if e["event"] == "worker-left"],
+        on_timeout=lambda: run.text,
+    )
+    wait_until(lambda: 3 not in workflow.ranks(), on_timeout=lambda: run.text)
+    assert workflow.ranks().issuperset({0, 2})
+    workflow.write("go", "")
+    run.ends_with(0)
+    events = events_of(workflow)
+    assert [e["worker"] for e in events if e["event"] == "worker"] == ["rank 2", "rank 3"]
+    assert {e["worker"] for e in events if e["event"] == "ended"} == {"rank 2"}
+    assert "worker-lost" not in {e["event"] for e in events}
+    workflow.assert_nothing_left()
