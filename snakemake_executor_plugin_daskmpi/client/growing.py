@@ -17,7 +17,7 @@ from snakemake_executor_plugin_daskmpi.growth.further_job import Phase
 from snakemake_executor_plugin_daskmpi.growth.grower import Grower
 from snakemake_executor_plugin_daskmpi.rank import graces
 from snakemake_executor_plugin_daskmpi.slurm.submission import leftovers
-from snakemake_executor_plugin_daskmpi.world import bootstrap
+from snakemake_executor_plugin_daskmpi.world import bootstrap, workers
 from snakemake_executor_plugin_daskmpi.world.gate import Gate
 
 if TYPE_CHECKING:
@@ -173,6 +173,11 @@ class Growing:
     def dismiss(self, addresses: Iterable[str], why: str) -> None:
         """Have workers leave when they run nothing."""
         self._pool.dismiss(addresses, why)
+
+    def expel(self, addresses: Iterable[str]) -> None:
+        """Take workers for lost whose Slurm job has ended."""
+        for address in addresses:
+            self._guard.in_background(self._world.link.client.run_on_scheduler(workers.remove, address))
 
     def refuse(self, keys: Iterable[str], why: str) -> None:
         """Report jobs as failed that no worker can hold."""

@@ -3,8 +3,7 @@
 Runs on: rank 1, in the link's event loop; what waits for Slurm, in threads.
 
 Every few seconds: how far are the jobs that were submitted; is one of them needed no more; would another be worth its
-wait; have the workers of one had nothing to do for long. What waits is the run's to say (:mod:`run`), which workers
-it calls for the planner's (planning.further).
+wait; have the workers of one idled for long. What waits, the run says (:mod:`run`), and planning.further what for.
 """
 
 from __future__ import annotations
@@ -152,6 +151,8 @@ class Grower:
         self._gate.withdraw(job.ticket)
         job.phase = Phase.ENDED
         self._run.note(job, why=state)
+        if state in queue.ENDED:
+            self._run.expel(job.workers)  # on a node that Slurm has given up, processes may live on
         if job.n_joined or job.is_leaving:
             return
         self._on_failure()

@@ -37,6 +37,9 @@ class Run(Protocol):
     def dismiss(self, addresses: Iterable[str], why: str) -> None:
         """Have workers leave when they run nothing."""
 
+    def expel(self, addresses: Iterable[str]) -> None:
+        """Take workers for lost whose Slurm job has ended."""
+
     def refuse(self, keys: Iterable[str], why: str) -> None:
         """Report jobs as failed that no worker can hold, now or later."""
 

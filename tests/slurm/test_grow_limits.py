@@ -76,16 +76,16 @@ def test_when_the_node_of_a_further_job_is_lost_its_jobs_run_again_and_another_o
                 "while [ ! -e go ]; do sleep 0.1; done; sleep 1; touch {output}"
         """,
     )
-    run = workflow.start("--daskmpi-cores", "1", "--daskmpi-grow", "2")
+    run = workflow.start("--daskmpi-cores", "1", "--daskmpi-grow", "2", "--daskmpi-max-workers", "1")
     workflow.killed = True
-    wait_for_joined(workflow, run)
+    wait_for_joined(workflow, run, number=2)
     wait_until(lambda: list(workflow.folder.glob("ran.*")) or run.has_ended, on_timeout=lambda: run.text)
     first = next(iter(workflow.folder.glob("ran.*"))).name
     wait_until(lambda: workflow.lines(first), on_timeout=lambda: run.text)
     (node,) = workflow.lines(first)
     slurm.scontrol("update", f"nodename={node}", "state=down", "reason=test")
     wait_until(lambda: events(workflow, "worker-lost") or run.has_ended, on_timeout=lambda: run.text)
-    wait_for_joined(workflow, run, number=2)
+    wait_for_joined(workflow, run, number=3)
     workflow.write("go", "")
     run.ends_with(0)
     assert "was lost" in run.text
