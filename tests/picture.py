@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from browser import Browser
-from simulated_records import Record
+from records import Record
 from snakemake_executor_plugin_daskmpi import cli
-from snakemake_executor_plugin_daskmpi.record.events import VERSION
 
 PICTURE = Path(__file__).parent.parent / "docs" / "report.png"
 #: Of the picture: down to the end of the timeline.
@@ -69,12 +68,12 @@ def jobs_of_samples() -> list[Job]:
 
 def write_record(folder: Path) -> None:
     """Write the record of a run in which jobs start as cores and memory get free."""
-    chance, record = random.Random(3), Record(folder)
     about = {"command": "snakemake --executor daskmpi --jobs unlimited", "workdir": "/projects/cohort"}
     where = {"host": "node01", "pid": 4711, "description": "6 ranks, 4 workers on 2 nodes", "slurm_job": "4711"}
-    record.note("run", 0, version=VERSION, run_id=folder.name, max_cores=None, **about, **where)
+    # Its records begin at this time.
+    chance, record = random.Random(3), Record(folder, "2023-11-14T221320.000000-4711", **about, **where)
     waiting, done, now = jobs_of_samples(), set[int](), 2.0
-    record.note("jobs", 0, by_rule={name: sum(job.rule == name for job in waiting) for name in RULES})
+    record.note("jobs", by_rule={name: sum(job.rule == name for job in waiting) for name in RULES})
     free = {name: list(range(WORKER_CORES)) for name in WORKERS}
     free_mb = dict.fromkeys(WORKERS, WORKER_MB)
     for name in WORKERS:
@@ -100,13 +99,19 @@ def write_record(folder: Path) -> None:
         free[worker] += cores
         free_mb[worker] += RULES[job.rule].mem_mb
         used = use_of(job, now - begin, chance, failed=fails(job, tries))
-        record.job(job.jobid, begin, now, worker, cores, submitted_at=ready_at.pop(job.jobid), **used)
+        record.job(
+            *(job.rule, begin, now - begin),
+            worker=worker,
+            cores=cores,
+            jobid=job.jobid,
+            submitted_at=ready_at.pop(job.jobid),
+            **used,
+        )
         if fails(job, tries):
             waiting.append(job)
         else:
             done.add(job.jobid)
     record.end(now + 0.5)
-    record.write()
 
 
 def fails(job: Job, tries: dict[int, int]) -> bool:
@@ -121,7 +126,6 @@ def use_of(job: Job, length_s: float, chance: random.Random, *, failed: bool) ->
     sample = "" if job.sample is None else f", sample=S{job.sample:02}"
     ending: dict[str, Any] = {"outcome": "out-of-memory", "reason": "6,300 MB, 6,000 asked for"} if failed else {}
     return {
-        "rule": job.rule,
         "name": f"rule {job.rule} (jobid {job.jobid}{sample})",
         "attempt": 2 if (job.rule, job.sample) == OUT_OF_MEMORY and not failed else 1,
         "needs": job.needs,
@@ -135,8 +139,7 @@ def use_of(job: Job, length_s: float, chance: random.Random, *, failed: bool) ->
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # Its records begin at this time.
-        write_record(folder / ".snakemake" / "daskmpi" / "2023-11-14T221320.000000-4711")
+        write_record(folder)
         if cli.main(["report", "-d", name, "-o", str(folder / "page.html")]):
             sys.exit("there is no page")
         browser = Browser(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from made_up_runs import MadeUpRun
+from records import Record
 from snakemake_executor_plugin_daskmpi.advise.advice import Advice, advice_for
 from snakemake_executor_plugin_daskmpi.advise.usage import usages_of
 from snakemake_executor_plugin_daskmpi.resources import JobResources
@@ -12,15 +12,15 @@ from snakemake_executor_plugin_daskmpi.resources import JobResources
 EIGHT = {"cores": 8, "mem_mb": 8000, "runtime_min": 120}
 
 
-def advice(run: MadeUpRun, *others: MadeUpRun) -> Advice:
+def advice(run: Record, *others: Record) -> Advice:
     """Return the advice for the one rule of some runs."""
     (usage,) = usages_of([run.view(), *(other.view() for other in others)])
     return advice_for(usage)
 
 
 @pytest.fixture
-def run(tmp_path) -> MadeUpRun:
-    return MadeUpRun(tmp_path)
+def run(tmp_path) -> Record:
+    return Record(tmp_path)
 
 
 def test_memory_is_the_largest_peak_and_a_fifth_rounded_up(run):
@@ -110,7 +110,7 @@ def test_jobs_too_short_for_the_memory_watch_teach_nothing_of_memory(run):
 
 
 def test_one_job_of_one_run_teaches_nothing_and_one_each_of_two_runs_does(tmp_path):
-    runs = [MadeUpRun(tmp_path, name=f"2027-01-1{day}T090000.000000-1") for day in range(3)]
+    runs = [Record(tmp_path, run_id=f"2027-01-1{day}T090000.000000-1") for day in range(3)]
     for one in runs:
         one.job("sum", asks=EIGHT, seconds=300, peak_rss_mb=1000, cpu_s=300)
     alone = advice(runs[0])
@@ -121,7 +121,7 @@ def test_one_job_of_one_run_teaches_nothing_and_one_each_of_two_runs_does(tmp_pa
 
 
 def test_of_two_runs_one_of_which_measured_nothing_one_is_still_too_few(tmp_path):
-    runs = [MadeUpRun(tmp_path, name=f"2027-01-1{day}T090000.000000-1") for day in range(2)]
+    runs = [Record(tmp_path, run_id=f"2027-01-1{day}T090000.000000-1") for day in range(2)]
     runs[0].job("sum", asks=EIGHT, seconds=0.05)
     runs[1].job("sum", asks=EIGHT, seconds=300, peak_rss_mb=1000, cpu_s=300)
     said = advice(*runs)

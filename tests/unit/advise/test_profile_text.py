@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import yaml
 
-from made_up_runs import MadeUpRun
+from records import Record
 from snakemake_executor_plugin_daskmpi.advise.advise import profile_of
-from snakemake_executor_plugin_daskmpi.record.events import Kind
 
 WRITTEN = """\
 # What the next run should ask for, written by 'snakemake-daskmpi advise'.
@@ -54,67 +53,68 @@ set-threads:
 
 
 def test_a_profile_says_for_each_line_what_it_was_made_of(tmp_path):
-    run = MadeUpRun(tmp_path)
-    run.workers(4)
+    run = Record(tmp_path)
+    run.workers(4, mem_mb=8000)
     for number in range(40):
         asks = {"cores": 2, "mem_mb": 4000, "runtime_min": 60}
         used = {"peak_rss_mb": 300, "peak_pss_mb": 200 if number == 7 else 80, "cpu_s": 120}
-        run.job("align", 120 * (number // 8), 120, submitted_s=0, asks=asks, **used)
+        run.job("align", 120 * (number // 8), 120, submitted_at=0, asks=asks, **used)
     needs = tuple(range(1, 41))
     run.job("sum", 624, 12, needs=needs, asks={"mem_mb": 30, "runtime_min": 5}, peak_rss_mb=30)
-    run.view()
+    run.end()
     assert profile_of(tmp_path, []) == WRITTEN
 
 
 def test_any_name_of_a_rule_is_a_key_and_any_text_a_comment(tmp_path):
-    run = MadeUpRun(tmp_path)
-    run.workers(1)
+    run = Record(tmp_path)
+    run.worker()
     names = ("on", "null", "a_b", "x-y", "ä: b", "7")
     for name in names * 3:
         run.job(name, 0, 30, asks={"cores": 2, "mem_mb": 1000}, peak_rss_mb=100, cpu_s=1)
-    run.view()
+    run.end()
     written = yaml.safe_load(profile_of(tmp_path, []))
     assert written["set-resources"] == {name: {"mem_mb": 120, "runtime": 1} for name in names}
     assert written["set-threads"] == dict.fromkeys(names, 1)
 
 
 def test_where_nothing_changes_a_profile_is_an_empty_mapping(tmp_path):
-    run = MadeUpRun(tmp_path)
+    run = Record(tmp_path)
     run.job("a", 0, 0.01)
-    run.view()
+    run.end()
     assert yaml.safe_load(profile_of(tmp_path, [])) == {}
 
 
 def test_a_limit_of_cores_and_workers_that_are_too_small_are_told(tmp_path):
-    run = MadeUpRun(tmp_path, max_cores=2)
-    run.workers(1, mem_mb=1000)
+    run = Record(tmp_path, max_cores=2)
+    run.worker(mem_mb=1000)
     for _ in range(3):
-        run.job("a", 0, 60, submitted_s=0, asks={"mem_mb": 300}, peak_rss_mb=1500)
-    run.view()
+        run.job("a", 0, 60, submitted_at=0, asks={"mem_mb": 300}, peak_rss_mb=1500)
+    run.end()
     text = profile_of(tmp_path, [])
     assert "# All of it with --cores 2, as that run had it." in text
     assert "# With what its rules should ask for, none of these workers would be as soon." in text
 
 
 def test_of_a_run_of_which_fewer_than_half_is_done_there_is_no_table(tmp_path):
-    run = MadeUpRun(tmp_path)
+    run = Record(tmp_path)
     run.workers(2)
-    run.note(Kind.JOBS, 0, by_rule={"a": 7})
+    run.note("jobs", by_rule={"a": 7})
     for _ in range(3):
-        run.job("a", 0, 60, submitted_s=0, asks={"mem_mb": 3000}, peak_rss_mb=100)
-    run.view()
+        run.job("a", 0, 60, submitted_at=0, asks={"mem_mb": 3000}, peak_rss_mb=100)
+    run.end()
     text = profile_of(tmp_path, [])
     assert "core-hours" not in text
     joined = " ".join(line.lstrip("# ") for line in text.splitlines())
-    assert f"The run {run.name} has ended with 3 of 7 jobs done, fewer than half: how long all of it would" in joined
+    said = f"The run {run.folder.name} has ended with 3 of 7 jobs done, fewer than half: how long all of it would"
+    assert said in joined
     assert yaml.safe_load(text)["set-resources"]["a"]["mem_mb"] == 120
 
 
 def test_of_a_run_of_which_half_is_done_there_is_a_table(tmp_path):
-    run = MadeUpRun(tmp_path)
+    run = Record(tmp_path)
     run.workers(2)
-    run.note(Kind.JOBS, 0, by_rule={"a": 6})
+    run.note("jobs", by_rule={"a": 6})
     for _ in range(3):
-        run.job("a", 0, 60, submitted_s=0)
-    run.view()
+        run.job("a", 0, 60, submitted_at=0)
+    run.end()
     assert "core-hours" in profile_of(tmp_path, [])

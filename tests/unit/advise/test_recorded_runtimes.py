@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from demands import SITE, need
-from made_up_runs import MadeUpRun
+from records import Record
 from snakemake_executor_plugin_daskmpi.advise.recorded_runtimes import known_from_records
 from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Job
 from snakemake_executor_plugin_daskmpi.planning.planner import plan_of
@@ -29,15 +29,15 @@ def minutes(demand: Demand) -> list[float]:
 
 
 def test_the_mean_of_the_newest_run_counts_for_each_rule_and_a_stated_runtime_stays(tmp_path):
-    old, new = (MadeUpRun(tmp_path, name=f"2027-01-{day}T090000.000000-1") for day in (14, 15))
+    old, new = (Record(tmp_path, run_id=f"2027-01-{day}T090000.000000-1") for day in (14, 15))
     for run, seconds in ((old, 6000), (new, 60)):
         run.job("a", 0, seconds)
         run.job("a", 0, 3 * seconds)
         run.job("stated", 0, 1)
         run.job("a", 0, 9999, outcome="failed")
     old.job("b", 0, 120)
-    old.view()
-    new.view()
+    old.end()
+    new.end()
     known = known_from_records(DEMAND, tmp_path)
     assert minutes(known) == [30, 2, 2, 2, 5]
     assert (known.assumed_runtime, known.recorded_runtime) == (("c",), ("a", "b"))
@@ -50,9 +50,9 @@ def test_the_mean_of_the_newest_run_counts_for_each_rule_and_a_stated_runtime_st
 
 def test_without_a_record_or_with_one_of_other_rules_or_a_broken_one_nothing_changes(tmp_path):
     assert known_from_records(DEMAND, tmp_path) is DEMAND
-    other = MadeUpRun(tmp_path)
+    other = Record(tmp_path)
     other.job("elsewhere")
-    other.view()
+    other.end()
     broken = tmp_path / ".snakemake" / "daskmpi" / "2028-01-01T000000.0-1"
     broken.mkdir()
     (broken / FILE_NAME).write_text('{"event": "ended"}\n{"event": "run", "time": null}\nno json\n')
@@ -60,9 +60,9 @@ def test_without_a_record_or_with_one_of_other_rules_or_a_broken_one_nothing_cha
 
 
 def test_a_group_keeps_what_is_assumed(tmp_path):
-    run = MadeUpRun(tmp_path)
+    run = Record(tmp_path)
     run.job("a", 0, 600)
-    run.view()
+    run.end()
     group = replace(SILENT, least=SILENT.resources)
     demand = Demand((Job("a", group),), assumed_runtime=("a",))
     known = known_from_records(demand, tmp_path)
@@ -70,10 +70,10 @@ def test_a_group_keeps_what_is_assumed(tmp_path):
 
 
 def test_the_plan_says_whose_runtimes_it_has(tmp_path):
-    run = MadeUpRun(tmp_path)
+    run = Record(tmp_path)
     for rule in "abc":
         run.job(rule, 0, 600)
-    run.view()
+    run.end()
     plan = plan_of(known_from_records(DEMAND, tmp_path), SITE, Settings())
     (note,) = plan.notes
     assert note.startswith(

@@ -8,98 +8,97 @@ from dataclasses import replace
 import pytest
 
 from demands import need
-from made_up_runs import MadeUpRun
+from records import Record
 from snakemake_executor_plugin_daskmpi.advise.advice import Advice, Value
 from snakemake_executor_plugin_daskmpi.advise.replay import replay_of
 from snakemake_executor_plugin_daskmpi.advise.shapes import scaled, shapes_of
 from snakemake_executor_plugin_daskmpi.placement.placement import Placement
 from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Job
-from snakemake_executor_plugin_daskmpi.record.events import Kind
 from snakemake_executor_plugin_daskmpi.resources import UNLIMITED_DISK_MB, WorkerResources
 
 
 @pytest.fixture
-def run(tmp_path) -> MadeUpRun:
-    return MadeUpRun(tmp_path)
+def run(tmp_path) -> Record:
+    return Record(tmp_path)
 
 
 def test_jobs_share_the_workers_that_there_were(run):
-    run.workers(2, cores=4)
+    run.workers(2)
     for number in range(8):
-        run.job("a", 600 * (number // 4), 600, submitted_s=0, asks={"cores": 2})
-    replay = replay_of(run.view())
+        run.job("a", 600 * (number // 4), 600, submitted_at=0, asks={"cores": 2})
+    replay = replay_of(run.end().view())
     assert (replay.predicted_min(), replay.took_min, replay.n_cores) == (20, 20, 8)
 
 
 def test_a_job_comes_after_what_it_needs_and_after_its_earlier_attempt(run):
-    run.workers(1, cores=8)
+    run.worker(cores=8)
     first = run.job("a", 0, 60)
     run.job("b", 60, 30, needs=(first,), jobid=7, outcome="failed")
     run.job("b", 90, 30, needs=(first,), jobid=7, attempt=2)
     run.job("c", 120, 60, needs=(7,))
-    assert replay_of(run.view()).predicted_min() == 3
+    assert replay_of(run.end().view()).predicted_min() == 3
 
 
 def test_what_snakemake_did_itself_takes_its_time_too(run):
-    run.workers(1)
+    run.worker()
     first = run.job("a", 0, 60)
     # Job 99 comes after the first one, through another of its kind, and takes half a minute; job 97 was done before.
-    run.note(Kind.LOCAL, 90, jobid=99, rule="collect", needs=[98, 97])
-    run.note(Kind.LOCAL, 90, jobid=98, rule="collect", needs=[first])
+    run.note("local", 90, jobid=99, rule="collect", needs=[98, 97])
+    run.note("local", 90, jobid=98, rule="collect", needs=[first])
     run.job("b", 90, 60, needs=(99,))
-    run.job("c", 0, 10, submitted_s=0, needs=(97,))
-    replay = replay_of(run.view())
+    run.job("c", 0, 10, submitted_at=0, needs=(97,))
+    replay = replay_of(run.end().view())
     assert replay.predicted_min() == 2.5
     assert [job.need.is_local for job in replay.demand.jobs] == [False, True, False, False]
     assert [job.after for job in replay.demand.jobs] == [(), (0,), (1,), ()]
 
 
 def test_jobs_are_as_urgent_as_they_were(run):
-    run.workers(1, cores=1)
-    run.job("a", 60, 60, submitted_s=0)
-    first = run.job("b", 0, 60, submitted_s=0, n_behind=3)
-    run.job("c", 120, 60, submitted_s=60, needs=(first,), n_behind=2)
-    replay = replay_of(run.view())
+    run.worker(cores=1)
+    run.job("a", 60, 60, submitted_at=0)
+    first = run.job("b", 0, 60, submitted_at=0, n_behind=3)
+    run.job("c", 120, 60, submitted_at=60, needs=(first,), n_behind=2)
+    replay = replay_of(run.end().view())
     assert replay.n_behind == (0, 3, 2)
     assert replay.predicted_min() == 3
 
 
 def test_the_wait_for_snakemake_to_hand_a_job_over_is_left_out_and_told(run):
-    run.workers(1)
+    run.worker()
     first = run.job("a", 0, 60)
     run.job("b", 72, 48, needs=(first,))
-    replay = replay_of(run.view())
+    replay = replay_of(run.end().view())
     assert (replay.took_min, replay.predicted_min()) == (2, 1.8)
     assert replay.handed_over_after_s == 12
 
 
-def test_a_limit_of_cores_holds_again(run):
-    run.max_cores = 2
-    run.workers(1, cores=8)
+def test_a_limit_of_cores_holds_again(tmp_path):
+    run = Record(tmp_path, max_cores=2)
+    run.worker(cores=8)
     for number in range(4):
-        run.job("a", 60 * (number // 2), 60, submitted_s=0)
-    assert replay_of(run.view()).predicted_min() == 2
+        run.job("a", 60 * (number // 2), 60, submitted_at=0)
+    assert replay_of(run.end().view()).predicted_min() == 2
 
 
 def test_jobs_go_to_the_components_that_serve_them(run):
-    run.workers(1, cores=4, components=["gpu"], gpus=["0"])
-    run.workers(1, cores=2, components=[""])
+    run.worker(cores=4, components=["gpu"], gpus=["0"])
+    run.worker(cores=2, components=[""])
     for number in range(4):
-        run.job("a", 60 * (number // 2), 60, submitted_s=0)
-    run.job("b", 0, 60, submitted_s=0, asks={"gpus": 1, "component": "gpu"})
-    assert replay_of(run.view()).predicted_min() == 2
+        run.job("a", 60 * (number // 2), 60, submitted_at=0)
+    run.job("b", 0, 60, submitted_at=0, asks={"gpus": 1, "component": "gpu"})
+    assert replay_of(run.end().view()).predicted_min() == 2
 
 
 def test_a_run_of_which_nothing_ended_cannot_be_played(run):
-    run.workers(1)
-    assert replay_of(run.view()) is None
+    run.worker()
+    assert replay_of(run.end().view()) is None
 
 
 def test_lost_workers_and_a_missing_end_are_told(run):
     run.workers(2)
     run.job("a", 0, 60)
-    run.events.append({"event": "worker-lost", "time": run.events[-1]["time"], "worker": "rank 3"})
-    assert replay_of(run.view()).unlike == ("1 of its workers were lost on the way",)
+    run.note("worker-lost", 60, worker="rank 3")
+    assert replay_of(run.end().view()).unlike == ("1 of its workers were lost on the way",)
 
 
 def played(jobs: list[Job], offers: list[WorkerResources]) -> list[tuple[float, float, float]]:
@@ -142,18 +141,18 @@ def test_the_record_of_a_simulated_run_predicts_its_makespan(run, seed):
         asks = jobs[index].need.resources.stated()
         needs = jobs[index].after
         more = {"needs": needs, "asks": asks, "n_behind": n_behind[index]}
-        run.job(jobs[index].rule, start, end - start, jobid=index, submitted_s=submitted, **more)
-    replay = replay_of(run.view())
+        run.job(jobs[index].rule, start, end - start, jobid=index, submitted_at=submitted, **more)
+    replay = replay_of(run.end().view())
     assert replay.took_min == pytest.approx(max(end for *_, end in times))
     assert replay.predicted_min() == pytest.approx(replay.took_min, rel=0.1)
 
 
 def test_the_smallest_shape_that_is_as_soon_is_found(run):
-    run.workers(4, cores=4, mem_mb=32000)
+    run.workers(4, mem_mb=32000)
     for number in range(32):
-        run.job("a", 600 * (number // 8), 600, submitted_s=0, asks={"cores": 2, "mem_mb": 16000})
+        run.job("a", 600 * (number // 8), 600, submitted_at=0, asks={"cores": 2, "mem_mb": 16000})
     advice = Advice("a", mem_mb=Value(2000, ""), threads=Value(1, ""))
-    shapes = shapes_of(replay_of(run.view()), {"a": advice})
+    shapes = shapes_of(replay_of(run.end().view()), {"a": advice})
     assert shapes.as_it_was.makespan_min == 40
     assert [(shape.name, shape.makespan_min) for shape in shapes.advised] == [
         ("a quarter", 80),
@@ -166,16 +165,16 @@ def test_the_smallest_shape_that_is_as_soon_is_found(run):
 
 
 def test_a_single_worker_becomes_a_smaller_one(run):
-    run.workers(1, cores=4, mem_mb=8000)
+    run.worker(cores=4, mem_mb=8000)
     run.job("a")
-    workers = replay_of(run.view()).workers
+    workers = replay_of(run.end().view()).workers
     assert [(len(offer.cores), offer.mem_mb) for offer, _ in scaled(workers, 0.5)] == [(2, 4000)]
     assert scaled(workers, 0.1) == ()
     assert len(scaled(workers, 2)) == 2
 
 
 def test_a_shape_that_is_too_small_for_a_job_is_not_offered(run):
-    run.workers(1, cores=4)
+    run.worker(cores=4)
     run.job("a", asks={"cores": 4})
-    shapes = shapes_of(replay_of(run.view()), {})
+    shapes = shapes_of(replay_of(run.end().view()), {})
     assert [shape.name for shape in shapes.advised] == ["the same workers", "double"]

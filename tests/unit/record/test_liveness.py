@@ -29,7 +29,7 @@ def test_a_run_goes_on_while_its_process_lives(tmp_path: Path):
 
 def test_a_run_has_ended_when_its_last_line_says_so(tmp_path: Path):
     record = Record(tmp_path, pid=ended_process())
-    record.note("end", done=1, total=1, failed=0)
+    record.end(done=1, total=1, failed=0)
     assert life_of(record.view()) is Life.ENDED
 
 
@@ -40,7 +40,7 @@ def test_a_run_whose_process_is_gone_without_a_last_line_broke_off(tmp_path: Pat
 def test_a_last_line_that_comes_meanwhile_is_not_missed(tmp_path: Path):
     record = Record(tmp_path, pid=ended_process())
     view = record.view()
-    record.note("end", done=1, total=1, failed=0)
+    record.end(done=1, total=1, failed=0)
     assert life_of(view) is Life.ENDED
 
 
@@ -61,9 +61,7 @@ def test_another_process_of_the_same_id_is_not_the_run(tmp_path: Path):
 def test_of_a_run_elsewhere_the_time_of_its_record_tells(tmp_path: Path):
     record = Record(tmp_path, host="another host", pid=1)
     assert life_of(record.view()) is Life.GOES_ON
-    past = time.time() - SILENT_S - 5
-    os.utime(record.path, (past, past))
-    assert life_of(record.view()) is Life.BROKE_OFF
+    assert life_of(record.silent_for(SILENT_S + 5).view()) is Life.BROKE_OFF
     assert [path.name for path in record.folder.iterdir()] == [record.path.name], "nothing is left there"
 
 
@@ -78,6 +76,4 @@ def test_an_empty_record_of_no_process_here_is_that_of_a_run_elsewhere_for_a_mom
     record = Record(tmp_path, f"2026-01-01T120000.000000-{ended_process()}")
     record.path.write_text("")
     assert life_of(record.view()) is Life.GOES_ON
-    past = time.time() - 15
-    os.utime(record.path, (past, past))
-    assert life_of(record.view()) is Life.BROKE_OFF
+    assert life_of(record.silent_for(15).view()) is Life.BROKE_OFF

@@ -26,14 +26,14 @@ def test_a_job_goes_from_waiting_to_running_to_done(record: Record):
     record.submitted("a")
     view = record.view()
     assert view.jobs["a"].state is State.WAITING
-    record.started("a", time=START + 1)
+    record.started("a", at=1)
     assert view.update()
     assert (view.jobs["a"].state, view.jobs["a"].worker, view.jobs["a"].started_at) == (
         State.RUNNING,
         "rank 2",
         START + 1,
     )
-    record.ended("a", started_at=START + 2, ended_at=START + 5)
+    record.ended("a", begin=2, end=5)
     view.update()
     assert (view.jobs["a"].state, view.jobs["a"].seconds) == (State.DONE, 3)
 
@@ -50,7 +50,7 @@ def test_a_job_goes_from_waiting_to_running_to_done(record: Record):
     ],
 )
 def test_what_is_not_done_has_failed_or_is_left(record: Record, outcome: str, state: State):
-    record.ran("a", outcome)
+    record.job(key="a", outcome=outcome)
     assert record.view().jobs["a"].state is state
 
 
@@ -63,7 +63,7 @@ def test_a_job_that_was_sent_ahead_runs_when_the_one_before_it_has_ended(record:
     record.started("c", after="b")
     view = record.view()
     assert [job.state for job in view.jobs.values()] == [State.RUNNING, State.SENT, State.SENT]
-    record.ended("a", ended_at=START + 7)
+    record.ended("a", end=7)
     view.update()
     assert [job.state for job in view.jobs.values()] == [State.DONE, State.RUNNING, State.SENT]
     assert view.jobs["b"].started_at == START + 7
@@ -84,23 +84,23 @@ def test_what_had_been_sent_to_a_lost_worker_waits_again(record: Record):
 
 def test_a_worker_that_came_back_has_two_lives(record: Record):
     record.note("worker-lost", worker="rank 2", comes_back=True, waits=[])
-    record.worker(time=START + 5)
+    record.worker("rank 2", at=5)
     view = record.view()
     assert view.workers["rank 2"].lost_at is None
     assert [worker.lost_at for worker in view.former_workers] == [START]
 
 
 def test_of_a_job_that_was_retried_the_last_attempt_counts(record: Record):
-    record.ran("a", "failed")
-    record.submitted("b", attempt=2)
+    record.job(key="a", outcome="failed")
+    record.submitted("b", jobid=1, attempt=2)
     view = record.view()
     assert [job.key for job in view.attempts_of(1)] == ["a", "b"]
     assert view.counts()["one"] == {State.WAITING: 1}
 
 
 def test_a_job_that_is_spawned_instead_is_handed_over_again(record: Record):
-    record.ran("a", "spawned-instead")
-    record.submitted("b")
+    record.job(key="a", outcome="spawned-instead")
+    record.submitted("b", jobid=1)
     assert record.view().counts()["one"] == {State.WAITING: 1}
 
 
@@ -181,7 +181,7 @@ def test_lines_that_speak_of_what_was_lost_with_others_are_counted_and_passed_ov
 def test_the_end_is_known_by_the_last_line(record: Record):
     view = record.view()
     assert not view.end
-    record.note("end", done=3, total=4, failed=1)
+    record.end(done=3, total=4, failed=1)
     view.update()
     assert view.end["done"] == 3
 
@@ -191,7 +191,7 @@ def _reason(cause: str, asks: dict[str, int], **more: object) -> dict[str, objec
 
 
 def test_a_job_that_snakemake_takes_for_failed_has_failed_though_its_body_ended_well(record):
-    record.ran("a")
+    record.job(key="a")
     record.note("rejected", job="a")
     (job,) = record.view().current
     assert (job.state, job.outcome) == (State.FAILED, "rejected")

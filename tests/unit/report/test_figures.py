@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulated_records import BEGIN, Record
+from records import START, Record
 from snakemake_executor_plugin_daskmpi.record.job_log import log_path
 from snakemake_executor_plugin_daskmpi.report.figures import figures_of, history_of
 from snakemake_executor_plugin_daskmpi.view.tally import tallies, total_of
@@ -15,14 +15,14 @@ RANK = "rank 2"
 @pytest.fixture
 def record(tmp_path):
     """A record with one worker of four cores from 0 to the end."""
-    record = Record(tmp_path / "run")
-    record.run(r=2)
-    record.worker(RANK, 4)
+    record = Record(tmp_path)
+    record.note("jobs", by_rule={"r": 2})
+    record.worker()
     return record
 
 
-def figures(record, now=BEGIN + 10_000):
-    return figures_of(history_of(record.write(), now))
+def figures(record, now=START + 10_000):
+    return figures_of(history_of(record.folder, now))
 
 
 def hours(core_seconds):
@@ -30,8 +30,8 @@ def hours(core_seconds):
 
 
 def test_cores_are_offered_given_computed_or_idle(record):
-    record.job(1, 0, 10, RANK, [0, 1], cpu_s=15.0)
-    record.job(2, 10, 20, RANK, [0, 1, 2, 3], cpu_s=5.0)
+    record.job("r", 0, 10, cores=[0, 1], cpu_s=15.0)
+    record.job("r", 10, 10, cores=[0, 1, 2, 3], cpu_s=5.0)
     record.end(20)
     key = figures(record).key
     assert (key.n_jobs, key.n_done, key.n_failed) == (2, 2, 0)
@@ -45,8 +45,8 @@ def test_cores_are_offered_given_computed_or_idle(record):
 
 
 def test_a_series_has_the_means_of_its_bins(record):
-    record.job(1, 0, 10, RANK, [0, 1], asks={"cores": 2, "mem_mb": 500})
-    record.submitted(2, 10)
+    record.job("r", 0, 10, cores=[0, 1], asks={"cores": 2, "mem_mb": 500})
+    record.submitted("waits", at=10)
     record.end(20)
     series = figures(record).series
     half = len(series.cores_granted) // 2
@@ -60,21 +60,21 @@ def test_a_series_has_the_means_of_its_bins(record):
 
 def test_a_worker_that_was_lost_offers_nothing_until_it_comes_back(record):
     record.note("worker-lost", 5, worker=RANK, comes_back=True, waits=[])
-    record.worker(RANK, 4, at=8)
+    record.worker(RANK, at=8)
     record.end(10)
     told = figures(record)
     assert told.key.offered_core_h == hours(4 * 5 + 4 * 2)
     assert told.key.n_workers == told.key.n_workers_lost == 1
-    assert [worker.lost_at for worker in told.workers] == [BEGIN + 5, None]
+    assert [worker.lost_at for worker in told.workers] == [START + 5, None]
 
 
 def test_a_job_has_no_cores_any_more_once_its_worker_is_lost_though_its_loss_is_noted_later(record):
-    key = record.submitted(1, 0)
-    record.started(key, 0, RANK, [0, 1, 2, 3])
+    record.submitted("lost")
+    record.started("lost", cores=[0, 1, 2, 3])
     record.note("worker-lost", 5, worker=RANK, comes_back=True, waits=[])
-    record.ended(key, 0, 6, outcome="lost")
-    record.worker(RANK, 4, at=8)
-    record.job(1, 8, 10, RANK, [0, 1, 2, 3], attempt=2)
+    record.ended("lost", "lost", end=6)
+    record.worker(RANK, at=8)
+    record.job("r", 8, 2, cores=[0, 1, 2, 3], jobid=1, attempt=2)
     record.end(10)
     told = figures(record)
     assert told.key.granted_core_h == told.key.offered_core_h == hours(4 * 5 + 4 * 2)
@@ -83,8 +83,8 @@ def test_a_job_has_no_cores_any_more_once_its_worker_is_lost_though_its_loss_is_
 
 
 def test_a_job_that_failed_and_was_done_later_is_no_failed_job_and_is_told_as_a_failure(record):
-    record.job(1, 0, 5, RANK, [0], outcome="lost", reason="the worker died")
-    record.job(1, 6, 9, RANK, [0], attempt=2)
+    record.job("r", 0, 5, outcome="lost", reason="the worker died")
+    record.job("r", 6, 3, jobid=1, attempt=2)
     record.end(10)
     told = figures(record)
     assert (told.key.n_done, told.key.n_failed, told.key.n_lost, told.key.n_retries) == (1, 0, 1, 1)
@@ -96,9 +96,7 @@ def test_a_job_that_failed_and_was_done_later_is_no_failed_job_and_is_told_as_a_
 def test_a_rule_is_told_with_what_its_jobs_asked_for_and_what_they_used(record):
     asks = {"cores": 2, "mem_mb": 300, "runtime_min": 1}
     for number, seconds in enumerate([10, 20, 30, 40, 100], start=1):
-        record.job(
-            *(number, 0, seconds, RANK, [0, 1]), asks=asks, rule="a", cpu_s=1.5 * seconds, peak_rss_mb=100 * number
-        )
+        record.job("a", 0, seconds, asks=asks, cpu_s=1.5 * seconds, peak_rss_mb=100 * number)
     record.end(200)
     rule = next(rule for rule in figures(record).rules if rule.rule == "a")
     assert rule.n_jobs == rule.n_done == 5
@@ -114,15 +112,15 @@ def grouped(record):
     """A group of two jobs of a and one of b, lost and then done, a job of a beside it, and one of b not yet ready."""
     record.note("jobs", 0, by_rule={"a": 3, "b": 2})
     group = {"rule": "a", "members": {"a": 2, "b": 1}, "member_ids": [1, 2, 3], "name": "group a"}
-    record.job("g", 0, 10, RANK, [0], outcome="lost", **group)
-    record.job("g", 10, 30, RANK, [0], attempt=2, cpu_s=5.0, peak_pss_mb=300, **group)
-    record.job(4, 0, 5, RANK, [1], rule="a", peak_pss_mb=40)
+    record.job(begin=0, seconds=10, jobid="g", outcome="lost", **group)
+    record.job(begin=10, seconds=20, jobid="g", attempt=2, cpu_s=5.0, peak_pss_mb=300, **group)
+    record.job("a", 0, 5, cores=[1], jobid=4, peak_pss_mb=40)
 
 
 def test_jobs_of_a_group_count_as_jobs_of_their_rules_once_and_everywhere(record):
     grouped(record)
     record.end(40)
-    history = history_of(record.write(), BEGIN + 10_000)
+    history = history_of(record.folder, START + 10_000)
     told = figures_of(history)
     numbers = {
         rule.label: (rule.n_jobs, rule.n_done, rule.n_failed, rule.n_retries, rule.n_lost) for rule in told.rules
@@ -158,8 +156,8 @@ def test_what_a_group_used_is_in_a_row_of_its_own(record):
     ],
 )
 def test_peaks_are_pss_where_known_and_over_the_request_only_if_pss_says_so(record, peaks, kind, most_mb, is_over):
-    for jobid, peak in enumerate(peaks):
-        record.job(jobid, 0, 10, RANK, [0], asks={"mem_mb": 100}, **peak)
+    for peak in peaks:
+        record.job("r", asks={"mem_mb": 100}, **peak)
     record.end(20)
     (rule,) = figures(record).rules
     assert (rule.mem_kind, rule.mem_max_mb, rule.mem_is_over) == (kind, most_mb, is_over)
@@ -167,8 +165,8 @@ def test_peaks_are_pss_where_known_and_over_the_request_only_if_pss_says_so(reco
 
 def test_a_failed_job_is_told_with_its_log_if_there_is_one(record):
     for jobid in (1, 2):
-        record.job(jobid, 0, 5, RANK, [0], outcome="failed")
-    record.job(3, 0, 5, RANK, [0], outcome="failed", log="/elsewhere/3.log")
+        record.job("r", 0, 5, jobid=jobid, outcome="failed")
+    record.job("r", 0, 5, jobid=3, outcome="failed", log="/elsewhere/3.log")
     record.end(10)
     log = log_path(record.folder, "r", 1, 1)
     log.parent.mkdir(parents=True)
@@ -176,20 +174,26 @@ def test_a_failed_job_is_told_with_its_log_if_there_is_one(record):
     assert [one.log for one in figures(record).failures] == [str(log), "", "/elsewhere/3.log"]
 
 
-def test_a_run_that_goes_on_is_told_up_to_now(record):
-    record.started(record.submitted(1, 0), 2, RANK, [0])
-    folder = record.write()
+def test_a_run_that_goes_on_is_told_up_to_now(tmp_path):
+    record = Record(tmp_path, host="another host")
+    record.worker()
+    record.submitted("runs")
+    record.started("runs", at=2)
+    folder = record.folder
     now = (folder / "events.jsonl").stat().st_mtime
     told = figures_of(history_of(folder, now))
     assert told.end == "goes_on"
     assert told.until == now
-    assert told.key.granted_core_h == hours(now - BEGIN - 2)
+    assert told.key.granted_core_h == hours(now - START - 2)
 
 
-def test_a_run_that_broke_off_is_told_up_to_its_last_event(record):
-    record.started(record.submitted(1, 0), 2, RANK, [0])
-    record.job(2, 3, 9, RANK, [1])
-    folder = record.write(silent_for_s=3600)
+def test_a_run_that_broke_off_is_told_up_to_its_last_event(tmp_path):
+    record = Record(tmp_path, host="another host")
+    record.worker()
+    record.submitted("runs")
+    record.started("runs", at=2)
+    record.job("r", 3, 6, cores=[1], jobid=2)
+    folder = record.silent_for(3600).folder
     told = figures_of(history_of(folder))
     assert told.end == "broke_off"
     assert told.key.makespan_s == 9
@@ -197,9 +201,9 @@ def test_a_run_that_broke_off_is_told_up_to_its_last_event(record):
 
 
 def test_lines_about_what_the_record_does_not_know_are_skipped_and_counted(record):
-    record.ended("gone.1", 0, 1)
+    record.ended("gone")
     record.note("submitted", 1, job="half")
-    record.job(1, 0, 10, RANK, [0])
+    record.job("r", 0, 10)
     record.end(10)
     told = figures(record)
     assert told.n_skipped == 2
@@ -207,15 +211,14 @@ def test_lines_about_what_the_record_does_not_know_are_skipped_and_counted(recor
 
 
 def test_an_mpi_program_that_lies_on_several_workers_has_the_cores_that_it_asked_for(record):
-    record.worker("rank 3", 4)
-    record.job(1, 0, 10, RANK, [0, 1, 2, 3], asks={"cores": 8, "tasks": 8, "spans": True})
+    record.worker()
+    record.job("r", 0, 10, cores=[0, 1, 2, 3], asks={"cores": 8, "tasks": 8, "spans": True})
     record.end(10)
     assert figures(record).key.utilisation == pytest.approx(1)
 
 
 def test_a_record_of_nothing_but_its_first_line_has_figures(tmp_path):
-    record = Record(tmp_path / "run")
-    record.run()
+    record = Record(tmp_path)
     told = figures(record)
     assert told.key.utilisation is None
     assert told.chain == told.rules == told.workers == []

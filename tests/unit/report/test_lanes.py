@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from simulated_records import BEGIN, Record
+from records import START, Record
 from snakemake_executor_plugin_daskmpi.report.history import RunHistory
 from snakemake_executor_plugin_daskmpi.report.lanes import Block, lanes_of
 
 
 def history(tmp_path):
-    record = Record(tmp_path / "run")
-    record.run()
+    record = Record(tmp_path)
     record.worker("rank 10", 1)
-    record.worker("rank 9", 4)
-    record.job(1, 0, 5, "rank 9", [0, 1, 3])
-    record.job(2, 0, 9, "rank 10", [])
+    record.worker("rank 9")
+    record.job("r", 0, 5, worker="rank 9", cores=[0, 1, 3])
+    record.job("r", 0, 9, worker="rank 10", cores=[])
     record.end(10)
-    return RunHistory(record.write(), BEGIN + 10_000)
+    return RunHistory(record.folder, START + 10_000)
 
 
 def test_a_bar_covers_cores_that_lie_beside_each_other_and_a_job_without_cores_lies_above_them(tmp_path):

@@ -10,8 +10,9 @@ import shutil
 import pytest
 
 from browser import Browser
+from records import START, Record
 from runs import wait_until
-from simulated_records import BEGIN, Record, simulated_run
+from simulation import simulate
 from snakemake_executor_plugin_daskmpi import cli
 from snakemake_executor_plugin_daskmpi.report.figures import figures_of, history_of
 from snakemake_executor_plugin_daskmpi.report.page import render_page, script_json
@@ -48,7 +49,7 @@ _TIPS = """(async () => {
 def page(tmp_path_factory):
     """The page of 10,000 jobs."""
     workdir = tmp_path_factory.mktemp("simulated")
-    simulated_run(workdir / ".snakemake" / "daskmpi" / "2026-01-01T1", 10_000, ("align", *HOSTILE))
+    simulate(Record(workdir, "2026-01-01T1"), 10_000, ("align", *HOSTILE))
     assert cli.main(["report", "-d", str(workdir)]) == 0
     yield workdir / "daskmpi-report.html"
     shutil.rmtree(workdir)
@@ -144,18 +145,18 @@ def test_all_plots_follow_the_buttons_which_the_keyboard_reaches(page, browser):
 def test_several_runs_are_on_one_page_whatever_became_of_them(tmp_path, browser):
     folders = []
     for name, ends in (("2026-01-01T1", True), ("2026-01-02T1", False)):
-        record = Record(tmp_path / name)
-        record.run(r=2)
-        record.worker("rank 2", 4, gpus=("0",))
-        record.job(1, 1, 5, "rank 2", [0])
-        record.started(record.submitted(2, 0), 2, "rank 2", [1])
+        record = Record(tmp_path, name)
+        record.note("jobs", by_rule={"r": 2})
+        record.worker(gpus=["0"])
+        record.job("r", 1, 4, jobid=1)
+        record.submitted("runs")
+        record.started("runs", at=2, cores=[1])
         if ends:
             record.end(10)
-        folders.append(record.write(silent_for_s=3600))
-    empty = Record(tmp_path / "2026-01-03T1")
-    empty.run()
-    folders.append(empty.write(silent_for_s=3600))
-    histories = [history_of(folder, BEGIN + 10**9) for folder in folders]
+        folders.append(record.silent_for(3600).folder)
+    empty = Record(tmp_path, "2026-01-03T1")
+    folders.append(empty.silent_for(3600).folder)
+    histories = [history_of(folder, START + 10**9) for folder in folders]
     page = tmp_path / "page.html"
     page.write_text(render_page(histories, [figures_of(history) for history in histories]), encoding="utf-8")
     browser.open(page)
@@ -173,7 +174,7 @@ def test_several_runs_are_on_one_page_whatever_became_of_them(tmp_path, browser)
 
 def page_text(record):
     """The words of a page, without its scripts."""
-    history = history_of(record.write(), BEGIN + 10**9)
+    history = history_of(record.folder, START + 10**9)
     page = render_page([history], [figures_of(history)])
     shown = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", shown)).split())
@@ -194,11 +195,11 @@ def test_a_worker_that_has_left_is_told_of_as_such_and_not_as_lost(tmp_path):
 
 
 def test_one_job_on_one_worker_is_told_in_the_singular(tmp_path):
-    record = Record(tmp_path / "run")
-    record.run(r=1)
-    record.worker("rank 2", 4)
-    record.job(1, 0, 5, "rank 2", [0], outcome="lost")
-    record.job(1, 5, 9, "rank 2", [0], attempt=2)
+    record = Record(tmp_path)
+    record.note("jobs", by_rule={"r": 1})
+    record.worker()
+    record.job("r", 0, 5, outcome="lost")
+    record.job("r", 5, 4, jobid=1, attempt=2)
     record.end(10)
     text = page_text(record)
     assert "1 job done, 0 failed, on 1 worker in 10 s" in text
@@ -208,10 +209,10 @@ def test_one_job_on_one_worker_is_told_in_the_singular(tmp_path):
 
 
 def test_a_group_has_a_row_beside_those_of_its_rules_and_a_colour_of_its_own(tmp_path):
-    record = Record(tmp_path / "run")
-    record.run(a=2)
-    record.worker("rank 2", 4)
-    record.job("g", 0, 5, "rank 2", [0], rule="a", members={"a": 2}, peak_rss_mb=50)
+    record = Record(tmp_path)
+    record.note("jobs", by_rule={"a": 2})
+    record.worker()
+    record.job("a", 0, 5, jobid="g", members={"a": 2}, peak_rss_mb=50)
     record.end(10)
     text = page_text(record)
     assert "a (group) in their rules 1 - - ≤ 50 MB ≤ 50 MB" in text

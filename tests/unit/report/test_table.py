@@ -8,21 +8,21 @@ import json
 
 import pytest
 
-from simulated_records import BEGIN, Record
+from records import START, Record
 from snakemake_executor_plugin_daskmpi.record.job_log import log_path
 from snakemake_executor_plugin_daskmpi.report import table
 from snakemake_executor_plugin_daskmpi.report.figures import figures_of
 from snakemake_executor_plugin_daskmpi.report.history import RunHistory
 
 
-def history(tmp_path, name="rule r (jobid 1)", **fields):
-    record = Record(tmp_path / "run")
-    record.run(r=1)
-    record.worker("rank 2", 4)
-    record.job(1, 1, 5, "rank 2", [0, 2], name=name, submitted_at=0, cpu_s=2.5, **fields)
-    record.job(1, 6, 7, "rank 2", [0], attempt=2)
+def history(tmp_path, name="rule r (jobid 1)", rule="r", **fields):
+    record = Record(tmp_path)
+    record.note("jobs", by_rule={"r": 1})
+    record.worker()
+    record.job(rule, 1, 4, cores=[0, 2], name=name, submitted_at=0, cpu_s=2.5, **fields)
+    record.job("r", 6, 1, jobid=1, attempt=2)
     record.end(10)
-    return RunHistory(record.write(), BEGIN + 10_000)
+    return RunHistory(record.folder, START + 10_000)
 
 
 def test_the_json_has_its_format_its_version_and_all_figures(tmp_path):

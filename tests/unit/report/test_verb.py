@@ -8,17 +8,17 @@ import sys
 
 import pytest
 
-from simulated_records import Record
+from records import Record
 from snakemake_executor_plugin_daskmpi import cli
 
 
 def run(workdir, name, jobid=1):
-    record = Record(workdir / ".snakemake" / "daskmpi" / name)
-    record.run(r=1)
-    record.worker("rank 2", 4)
-    record.job(jobid, 1, 5, "rank 2", [0])
+    record = Record(workdir, name)
+    record.note("jobs", by_rule={"r": 1})
+    record.worker()
+    record.job("r", 1, 4, jobid=jobid)
     record.end(10)
-    return record.write()
+    return record.folder
 
 
 def run_ids(text):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from records import START, Record
+from records import Record
 from snakemake_executor_plugin_daskmpi.slurm.submission import output, status_line
 from snakemake_executor_plugin_daskmpi.slurm.submission.status_line import StatusLine
 
@@ -69,7 +69,7 @@ def run(tmp_path: Path) -> Record:
     run = Record(tmp_path)
     run.note("jobs", by_rule={"one": 4})
     run.worker()
-    run.ran("1")
+    run.job(key="1")
     for number in (2, 3):
         run.submitted(str(number), jobid=number)
     run.started("2")
@@ -82,7 +82,7 @@ FIRST = "daskmpi: 1 of 4 jobs done, 1 running, 1 waiting, 1 not ready"
 def test_it_is_redrawn_in_place_when_something_happens_and_only_then(screen: Screen, run: Record):
     assert screen.draw() == ERASE + FIRST
     assert screen.draw() == ""
-    run.ended("2", "failed", time=START + 1)
+    run.ended("2", "failed", end=1)
     assert screen.draw() == f"{ERASE}daskmpi: 1 of 4 jobs done, 0 running, 1 waiting, 1 not ready, 1 failed"
 
 
@@ -114,7 +114,7 @@ def test_it_says_nothing_of_a_run_before_the_submission_and_of_one_that_has_ende
     run = Record(tmp_path)
     run.note("jobs", by_rule={"one": 4})
     assert screen.draw() == f"{ERASE}daskmpi: 0 of 4 jobs done, 0 running, 0 waiting, 4 not ready"
-    run.note("end", START + 1, done=0, total=4, failed=0)
+    run.end(1, done=0, total=4, failed=0)
     assert screen.draw() == ERASE
 
 

@@ -33,12 +33,12 @@ def record(tmp_path: Path) -> Record:
     record.worker("rank 2", gpus=["0", "1"])
     record.worker("rank 3", host="node2")
     record.note("jobs", by_rule={"one": 7, "two": 3})
-    record.ran("a", job={"jobid": 1})
+    record.job(key="a", jobid=1)
     record.submitted("b", jobid=2, asks={"cores": 3, "mem_mb": 1500, "gpus": 1})
-    record.started("b", cores=[0, 1, 2], gpus=["0"], time=START + 40)
+    record.started("b", cores=[0, 1, 2], gpus=["0"], at=40)
     record.submitted("c", jobid=3)
     record.submitted("d", jobid=4)
-    record.ran("e", "failed", job={"rule": "two", "jobid": 5}, exit_code=3)
+    record.job("two", key="e", jobid=5, outcome="failed", exit_code=3)
     reason = {"cause": "cores", "asks": {}, "priority": 0, "n_jobs": 2, "text": "it needs 9 cores", "example": "c"}
     record.note("waiting", reasons=[reason])
     return record
@@ -95,7 +95,7 @@ def test_many_workers_are_summed_up(tmp_path: Path):
 
 def test_an_end_is_estimated_if_each_rule_that_is_left_has_had_a_job(record: Record):
     assert "no estimate: no job of two has ended yet" in shown(record)
-    record.ran("f", job={"rule": "two", "jobid": 6})
+    record.job("two", key="f", jobid=6)
     # 5 jobs of one and 1 of two that take 10 s each are left for 3 busy cores; what runs has run for longer already.
     text = shown(record)
     assert "ends in about 20 s, if jobs take as long as those of their rules so far, on the 3" in text
@@ -105,7 +105,7 @@ def test_a_rate_is_that_of_the_last_minutes(tmp_path: Path):
     record = Record(tmp_path)
     record.worker()
     for number in range(20):
-        record.ran(f"a{number}", job={"jobid": number}, ended_at=START + 60 * number)
+        record.job(key=f"a{number}", jobid=number, seconds=60 * number)
     assert "1.0 jobs/min in the last 5 min" in shown(record, now=START + 60 * 20)
 
 
@@ -128,7 +128,7 @@ def test_of_a_run_that_broke_off_it_is_told_how_one_sees_it_and_what_to_do(recor
 
 
 def test_of_a_run_that_has_ended_what_snakemake_ran_itself_is_told_too(record: Record):
-    record.note("end", time=START + 120, done=12, total=20, failed=1)
+    record.end(at=120, done=12, total=20, failed=1)
     text = shown(record, Life.ENDED)
     assert "has ended" in text
     assert "12 of 20 are done" in text
@@ -152,7 +152,7 @@ def test_a_record_that_cannot_be_read_is_told_from_an_empty_one(tmp_path: Path):
 def test_a_record_whose_first_line_is_missing_is_shown_with_what_else_it_says(tmp_path: Path):
     record = Record(tmp_path)
     record.path.write_text("")
-    record.ran("a")
+    record.job(key="a")
     text = shown(record)
     assert "The first line of its record is missing" in text
     assert "1 of 1 jobs done" in text
@@ -160,7 +160,7 @@ def test_a_record_whose_first_line_is_missing_is_shown_with_what_else_it_says(tm
 
 def test_it_is_said_as_of_when_the_reasons_are(record: Record):
     reason = {"cause": "cores", "asks": {}, "priority": 0, "n_jobs": 1, "text": "it rains", "example": "c"}
-    record.note("waiting", time=START + 7, reasons=[reason])
+    record.note("waiting", at=7, reasons=[reason])
     assert f"why, as of {clock(START + 7)}:\n1 waiting: it rains" in shown(record)
 
 
@@ -194,7 +194,7 @@ def test_names_are_neither_markup_nor_obeyed_by_a_terminal(tmp_path: Path, life:
     record.submitted("a", rule=HOSTILE, jobid=1)
     record.started("a")
     record.submitted("b", rule=HOSTILE, jobid=2)
-    record.ran("c", "failed", job={"rule": HOSTILE, "jobid": 3}, reason=HOSTILE)
+    record.job(HOSTILE, key="c", jobid=3, outcome="failed", reason=HOSTILE)
     reason = {"cause": "cores", "asks": {}, "priority": 0, "n_jobs": 1, "text": HOSTILE, "example": "b"}
     record.note("waiting", reasons=[reason])
     text = shown(record, life, width=400)

@@ -30,11 +30,11 @@ def record(tmp_path: Path) -> Record:
     """A run that stopped 30 s after it began, while one job ran for 20 s and another one waited for 25 s."""
     record = Record(tmp_path)
     record.worker()
-    record.submitted("a", jobid=1, time=START + 5)
-    record.submitted("b", jobid=2, time=START + 5)
-    record.started("a", time=START + 10)
+    record.submitted("a", jobid=1, at=5)
+    record.submitted("b", jobid=2, at=5)
+    record.started("a", at=10)
     reason = {"cause": "cores", "asks": {}, "priority": 0, "n_jobs": 1, "text": "it rains", "example": "b"}
-    record.note("waiting", time=START + 30, reasons=[reason])
+    record.note("waiting", at=30, reasons=[reason])
     return record
 
 
@@ -60,12 +60,12 @@ def test_times_of_a_run_that_goes_on_count_to_now(record: Record):
 
 
 def test_memory_is_pss_where_that_was_read(record: Record):
-    record.ran("c", job={"jobid": 3, "asks": {"mem_mb": 500}}, peak_rss_mb=300, peak_pss_mb=120)
+    record.job(key="c", jobid=3, asks={"mem_mb": 500}, peak_rss_mb=300, peak_pss_mb=120)
     assert "It used 120 MB of memory at most of 500 asked for." in told(record, "c")
 
 
 def test_memory_by_rss_is_said_to_count_what_is_shared(record: Record):
-    record.ran("c", job={"jobid": 3}, peak_rss_mb=300)
+    record.job(key="c", jobid=3, peak_rss_mb=300)
     assert "It used about 300 MB of memory at most, with pages that it shares with its worker." in told(record, "c")
 
 

@@ -23,7 +23,7 @@ def record(tmp_path: Path) -> Record:
         by_rule={"align": 2, "sort": 1, "late": 2, "first": 1, "second": 1},
         patterns={"late": ["late/{sample,[A-Z]+}.txt"]},
     )
-    record.ran("a1", "failed", job={"rule": "align", "jobid": 1, "outputs": ["bam/A.bam"]})
+    record.job("align", key="a1", jobid=1, outputs=["bam/A.bam"], outcome="failed")
     record.submitted("a2", rule="align", jobid=1, outputs=["bam/A.bam"], attempt=2)
     record.submitted("b", rule="align", jobid=2, outputs=["bam/B.bam", "bam/B.d"])
     record.submitted("c", rule="sort", jobid=3, outputs=[str(record.folder.parents[2] / "sorted")])
