@@ -92,11 +92,14 @@ class Recorder:
         max_cores
             Those of ``--cores``, None without a limit.
         """
+        program = Path(sys.argv[0])
+        # As ``python -m snakemake`` has it, it is a file of that package.
+        name = program.parent.name if program.name == "__main__.py" else program.name
         self._note(
             Kind.RUN,
             version=VERSION,
             run_id=run_id,
-            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            command=shlex.join([name, *sys.argv[1:]]),
             workdir=str(Path.cwd()),
             host=socket.gethostname(),
             pid=os.getpid(),

@@ -93,6 +93,13 @@ def test_workers_that_join_and_leave_and_a_job_that_runs_again_are_read_as_writt
     assert json.loads(line)["ends_at"] == 1060.0
 
 
+@pytest.mark.parametrize("program", ["/env/bin/snakemake", "/env/site-packages/snakemake/__main__.py"])
+def test_a_run_is_told_by_the_name_of_its_program_however_it_was_started(tmp_path: Path, monkeypatch, program: str):
+    monkeypatch.setattr("sys.argv", [program, "--jobs", "a b"])
+    recorder_in(tmp_path).close()
+    assert view_of(tmp_path).about["command"] == "snakemake --jobs 'a b'"
+
+
 def test_hostile_names_stay_within_their_line(tmp_path: Path):
     recorder = recorder_in(tmp_path)
     recorder.submitted(job(HOSTILE, output=HOSTILE))
