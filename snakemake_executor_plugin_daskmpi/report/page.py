@@ -59,6 +59,10 @@ def render_page(histories: Sequence[RunHistory], figures: Sequence[RunFigures]) 
                 "figures": each,
                 "plots": list(plot),
                 "colours": plots.colours_of(each),
+                "lines": {
+                    name: list(zip(lines, plots.PALETTE, plots.DASHES, strict=False))
+                    for name, lines in plots.lines_of(each).items()
+                },
                 "texts": summaries_of(each),
                 "n_left_out": its.n_left_out,
             }

@@ -29,12 +29,18 @@ PALETTE = (
     *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b5a800", "#7f7fc4"),
     *("#76b7b2", "#9c755f", "#ff9da7", "#59a14f", "#b07aa1", "#edc948", "#4e79a7", "#8c8c8c"),
 )
-FAILED = "#d00000"
 #: Colours of :class:`Idle`, in its order.
 IDLE_COLOURS = {Idle.NO_JOB: "#56b4e9", Idle.TOO_LARGE: "#e69f00", Idle.STARTING: "#cc79a7", Idle.DRAIN: "#8c8c8c"}
 #: Of a hover: longer names are cut.
 _LONGEST_NAME = 120
 _CLOCK = "%H:%M:%S"
+#: Of what has the focus, as the page has it.
+_TOOLBAR_STYLE = """
+@media print { :host { visibility: hidden; } }
+:focus-visible { outline: 3px solid var(--link); }
+"""
+#: Of lines: what tells them apart without their colours.
+DASHES = ("solid", "dashed", "dotted")
 _SIDES = {side: side for side in ("left", "right", "top", "bottom")}
 
 
@@ -66,16 +72,11 @@ def plots_of(figures: RunFigures, lanes: Lanes) -> dict[str, Any]:
     begin, end = times.ms(figures.started_at), times.ms(max(figures.until, figures.started_at + 1))
     margin = (end - begin) / 100
     times.shown = Range1d(begin - margin, end + margin, bounds=(begin - 5 * margin, end + 5 * margin))
-    series = figures.series
+    series, lines = figures.series, lines_of(figures)
     plots = {
         "timeline": _timeline(lanes, figures, times),
-        "use": _lines(times, series, "in use (%)", _shares(series)),
-        "queue": _lines(
-            times,
-            series,
-            "jobs",
-            {"running": (series.jobs_running, PALETTE[0]), "waiting": (series.jobs_waiting, PALETTE[1])},
-        ),
+        "use": _lines(times, series, "in use (%)", lines["use"], most=102),
+        "queue": _lines(times, series, "jobs", lines["queue"]),
         "idle": _areas(times, series),
     }
     return {name: plot for name, plot in plots.items() if plot is not None}
@@ -83,7 +84,7 @@ def plots_of(figures: RunFigures, lanes: Lanes) -> dict[str, Any]:
 
 def _figure(times: _Times, label: str, height: int, tools: str = "xpan,xbox_zoom,xwheel_zoom,reset,save") -> Any:
     """Return an empty plot over time. Its colours of text and lines are the page's, which its script sets."""
-    from bokeh.models import DatetimeTickFormatter
+    from bokeh.models import DatetimeTickFormatter, NoOverlap
     from bokeh.plotting import figure
 
     plot = figure(
@@ -96,6 +97,8 @@ def _figure(times: _Times, label: str, height: int, tools: str = "xpan,xbox_zoom
         active_scroll=None,
         toolbar_location="above",
         y_axis_label=label,
+        # As much as most labels need, so that a time is at the same place in all plots.
+        min_border_left=64,
         min_border_right=20,
         background_fill_color=None,
         border_fill_color=None,
@@ -103,7 +106,9 @@ def _figure(times: _Times, label: str, height: int, tools: str = "xpan,xbox_zoom
     )
     plot.toolbar.logo = None
     plot.toolbar.autohide = False
+    plot.toolbar.stylesheets = [_TOOLBAR_STYLE]
     plot.xgrid.grid_line_color = None
+    plot.axis.major_label_policy = NoOverlap()
     clock = {"seconds": _CLOCK, "minsec": _CLOCK, "minutes": "%H:%M", "hourmin": "%H:%M", "hours": "%H:%M"}
     plot.xaxis.formatter = DatetimeTickFormatter(milliseconds="%H:%M:%S.%3N", days="%b %d", **clock)
     return plot
@@ -122,6 +127,8 @@ def _timeline(lanes: Lanes, figures: RunFigures, times: _Times) -> Any:
         centre: plain(block.worker) for centre, block in zip(centres, lanes.blocks, strict=True)
     }
     plot.ygrid.ticker = FixedTicker(ticks=[block.top + 0.5 for block in lanes.blocks])
+    away = _absences(lanes, figures, times)
+    plot.quad(source=away, **_SIDES, fill_color=None, line_color=None, hatch_pattern="/", name="away")
     columns = _bar_columns(lanes, figures, times)
     colours = list(colours_of(figures).values()) or [PALETTE[0]]
     mapper = LinearColorMapper(palette=colours, low=-0.5, high=len(colours) - 0.5)
@@ -130,7 +137,7 @@ def _timeline(lanes: Lanes, figures: RunFigures, times: _Times) -> Any:
     of_chain = {key for link in figures.chain for key in link.keys}
     _outline(plot, columns, [bar.job.key in of_chain for bar in lanes.bars], line_width=3, name="chain")
     # On top: a job that did not end well may be of the longest chain, too.
-    _outline(plot, columns, [bar.job.state is State.FAILED for bar in lanes.bars], line_color=FAILED, line_width=1.5)
+    _outline(plot, columns, [bar.job.state is State.FAILED for bar in lanes.bars], line_width=2, name="failed")
     clock = f"{{{_CLOCK}}}"
     tips = [("", "@name"), ("on", "@place"), ("outcome", "@outcome"), ("time", f"@left{clock} to @right{clock}")]
     as_time = {"@left": "datetime", "@right": "datetime"}
@@ -142,6 +149,19 @@ def _outline(plot: Any, columns: dict[str, list[Any]], which: list[bool], **styl
     """Draw the edges of some bars."""
     source = {side: [value for value, is_one in zip(columns[side], which, strict=True) if is_one] for side in _SIDES}
     plot.quad(source=source, **_SIDES, fill_color=None, **style)
+
+
+def _absences(lanes: Lanes, figures: RunFigures, times: _Times) -> dict[str, list[float]]:
+    """Return the sides of the boxes in which a worker is not there: not yet, lost, or not back yet."""
+    boxes: dict[str, list[float]] = {side: [] for side in _SIDES}
+    for block in lanes.blocks:
+        lives = [worker for worker in figures.workers if worker.name == block.worker]
+        begins = [figures.started_at, *(worker.lost_at for worker in lives if worker.lost_at is not None)]
+        for begin, end in zip(begins, [*(worker.joined_at for worker in lives), figures.until], strict=False):
+            sides = (times.ms(begin), times.ms(end), block.top + 0.5, block.top + len(block.cores) + 1.5)
+            for side, value in zip(_SIDES, sides, strict=True):
+                boxes[side].append(value)
+    return boxes
 
 
 def plain(text: str) -> str:
@@ -173,40 +193,43 @@ def _bar_columns(lanes: Lanes, figures: RunFigures, times: _Times) -> dict[str, 
     return columns
 
 
-def _shares(series: Series) -> dict[str, tuple[list[float], str]]:
+def lines_of(figures: RunFigures) -> dict[str, dict[str, Sequence[float]]]:
+    """Return the lines of the plots of lines, by their names; their colours are those of the palette in its order."""
+    series = figures.series
+    return {"use": _shares(series), "queue": {"running": series.jobs_running, "waiting": series.jobs_waiting}}
+
+
+def _shares(series: Series) -> dict[str, Sequence[float]]:
     """Return what was given to jobs, in percent of what workers offered."""
     pairs = {
-        "cores": (series.cores_granted, series.cores_offered, PALETTE[0]),
-        "memory (asked for)": (series.mem_granted_mb, series.mem_offered_mb, PALETTE[1]),
-        "GPUs": (series.gpus_granted, series.gpus_offered, PALETTE[2]),
+        "cores": (series.cores_granted, series.cores_offered),
+        "memory (asked for)": (series.mem_granted_mb, series.mem_offered_mb),
+        "GPUs": (series.gpus_granted, series.gpus_offered),
     }
     return {
-        name: (
-            [round(100 * part / whole, 2) if whole else 0.0 for part, whole in zip(given, all_, strict=True)],
-            colour,
-        )
-        for name, (given, all_, colour) in pairs.items()
+        name: [round(100 * part / whole, 2) if whole else 0.0 for part, whole in zip(given, all_, strict=True)]
+        for name, (given, all_) in pairs.items()
         if any(all_)
     }
 
 
-def _lines(times: _Times, series: Series, label: str, lines: Mapping[str, tuple[Sequence[float], str]]) -> Any:
-    """Return a plot of lines that stay level over each bin; dashes tell them apart without their colours."""
+def _lines(
+    times: _Times, series: Series, label: str, lines: Mapping[str, Sequence[float]], most: float | None = None
+) -> Any:
+    """Return a plot of lines that stay level over each bin, up to what is the most; the page has their legend."""
     from bokeh.models import HoverTool
 
-    if not any(any(values) for values, _ in lines.values()):
+    if not any(map(any, lines.values())):
         return None
-    plot = _figure(times, label, 260)
-    source = _columns(times, series, {name: values for name, (values, _) in lines.items()})
-    dashes = ("solid", "dashed", "dotted")
+    plot = _figure(times, label, 240)
+    source = _columns(times, series, lines)
     drawn = [
-        plot.step(
-            x="x", y=name, source=source, mode="after", color=colour, line_width=2, line_dash=dash, legend_label=name
-        )
-        for (name, (_, colour)), dash in zip(lines.items(), dashes, strict=False)
+        plot.step(x="x", y=name, source=source, mode="after", color=colour, line_width=2, line_dash=dash)
+        for name, colour, dash in zip(lines, PALETTE, DASHES, strict=False)
     ]
     plot.y_range.start = 0
-    _place_legend(plot)
+    if most is not None:
+        plot.y_range.end = most
     tips = [("time", f"@x{{{_CLOCK}}}"), *((name, f"@{{{name}}}{{0,0.[0]}}") for name in lines)]
     plot.add_tools(HoverTool(renderers=drawn[:1], tooltips=tips, formatters={"@x": "datetime"}, mode="vline"))
     return plot
@@ -224,8 +247,15 @@ def _areas(times: _Times, series: Series) -> Any:
     colours = [IDLE_COLOURS[reason] for reason in Idle if reason.value in values]
     width = 1000 * series.bin_s
     source["middle"] = [x + width / 2 for x in source["x"]]
+    edges = [*source["x"], source["x"][-1] + width]
+    top = [0.0] * len(edges)
     # The table below is its legend, which is too long for a phone.
-    drawn = plot.vbar_stack(list(values), x="middle", width=width, source=source, color=colours, line_color=None)
+    for colour, column in zip(colours, values.values(), strict=True):
+        below, top = top, [low + more for low, more in zip(top, [*column, column[-1]], strict=True)]
+        plot.varea_step(x=edges, y1=below, y2=top, step_mode="after", fill_color=colour)
+    # Areas, since bars that are narrower than a pixel are pale; but only bars can be pointed at.
+    source["top"] = top[:-1]
+    drawn = [plot.vbar(x="middle", top="top", width=width, source=source, fill_alpha=0, line_color=None)]
     plot.y_range.start = 0
     tips = [("time", f"@x{{{_CLOCK}}}"), *((name, f"@{{{name}}}{{0,0.[0]}}") for name in values)]
     plot.add_tools(HoverTool(renderers=drawn, tooltips=tips, formatters={"@x": "datetime"}))
@@ -235,12 +265,3 @@ def _areas(times: _Times, series: Series) -> Any:
 def _columns(times: _Times, series: Series, values: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
     x: list[float] = [times.ms(series.begin + index * series.bin_s) for index in range(len(series.cores_offered))]
     return {"x": x, **{name: list(column) for name, column in values.items()}}
-
-
-def _place_legend(plot: Any) -> None:
-    """Put the legend above the plot, where it hides nothing."""
-    legend = plot.legend[0]
-    plot.add_layout(legend, "above")
-    legend.orientation = "horizontal"
-    legend.ncols = "auto"
-    legend.update(background_fill_color=None, border_line_color=None, click_policy="mute")

@@ -58,11 +58,13 @@ def core_hours(hours: float) -> str:
 def percent(share: float | None) -> str:
     """Return a share in percent.
 
-    >>> percent(0.756), percent(0.0044), percent(None)
-    ('76 %', '0.4 %', '-')
+    >>> percent(0.756), percent(0.0044), percent(0.0001), percent(0), percent(None)
+    ('76 %', '0.4 %', '< 0.1 %', '0 %', '-')
     """
     if share is None:
         return NONE
+    if 0 < share < 0.0005:  # noqa: PLR2004 - what would round to nothing
+        return "< 0.1 %"
     return f"{100 * share:.0f} %" if share >= 0.1 or not share else f"{100 * share:.1f} %"  # noqa: PLR2004 - digits
 
 
