@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import REFERENCE
+from looks import look_at_all
 from required import skip_or_fail
+from snakemake_executor_plugin_daskmpi import cli
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -49,6 +51,9 @@ def test_it_draws_its_figure_in_a_world_of_ranks(workflow: Workflow, tmp_path: P
     again.ends_with(0)
     assert "Nothing to be done" in again.text
     assert "shifted_kernel" in workflow.read("results/answer.csv")
+    page = tmp_path / "report.html"
+    assert cli.main(["report", "-d", str(tmp_path), "-o", str(page)]) == 0
+    look_at_all(page, "report-example", workflow.tmpdir)
 
 
 @pytest.mark.nightly
