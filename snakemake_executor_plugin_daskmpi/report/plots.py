@@ -152,11 +152,12 @@ def _outline(plot: Any, columns: dict[str, list[Any]], which: list[bool], **styl
 
 
 def _absences(lanes: Lanes, figures: RunFigures, times: _Times) -> dict[str, list[float]]:
-    """Return the sides of the boxes in which a worker is not there: not yet, lost, or not back yet."""
+    """Return the sides of the boxes in which a worker is not there: not yet, lost, left, or not back yet."""
     boxes: dict[str, list[float]] = {side: [] for side in _SIDES}
     for block in lanes.blocks:
         lives = [worker for worker in figures.workers if worker.name == block.worker]
-        begins = [figures.started_at, *(worker.lost_at for worker in lives if worker.lost_at is not None)]
+        gone = (worker.left_at if worker.lost_at is None else worker.lost_at for worker in lives)
+        begins = [figures.started_at, *(at for at in gone if at is not None)]
         for begin, end in zip(begins, [*(worker.joined_at for worker in lives), figures.until], strict=False):
             sides = (times.ms(begin), times.ms(end), block.top + 0.5, block.top + len(block.cores) + 1.5)
             for side, value in zip(_SIDES, sides, strict=True):

@@ -210,8 +210,8 @@ def test_a_worker_that_has_left_is_gone_and_not_lost(record: Record):
 
 def test_a_job_that_was_ended_with_its_worker_waits_again_and_is_one_job(record: Record):
     record.note("jobs", by_rule={"one": 1})
-    record.ran("a", "timed-out")
-    record.submitted("a-again", again_of="a", asks={"runtime_min": 1})
+    record.job(key="a", outcome="timed-out")
+    record.submitted("a-again", jobid=1, again_of="a", asks={"runtime_min": 1})
     view = record.view()
     assert [(job.key, job.state, job.again_of) for job in view.current] == [("a-again", State.WAITING, "a")]
     assert view.counts() == {"one": {State.WAITING: 1}}

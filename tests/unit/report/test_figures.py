@@ -226,7 +226,7 @@ def test_a_record_of_nothing_but_its_first_line_has_figures(tmp_path):
 
 def test_a_worker_that_has_left_offers_nothing_from_then_on_and_was_not_lost(record):
     record.worker("rank 45.0", 4, at=2, allocation="45")
-    record.job(1, 2, 6, "rank 45.0", [0, 1, 2, 3])
+    record.job("r", 2, 4, worker="rank 45.0", cores=[0, 1, 2, 3])
     record.note("worker-left", 6, worker="rank 45.0", why="nothing is left for it")
     record.end(10)
     told = figures(record)
@@ -234,14 +234,14 @@ def test_a_worker_that_has_left_offers_nothing_from_then_on_and_was_not_lost(rec
     assert told.key.idle_core_h == hours(4 * 10)
     assert (told.key.n_workers, told.key.n_workers_lost) == (2, 0)
     worker = told.workers[-1]
-    assert (worker.name, worker.allocation, worker.left_at, worker.lost_at) == ("rank 45.0", "45", BEGIN + 6, None)
+    assert (worker.name, worker.allocation, worker.left_at, worker.lost_at) == ("rank 45.0", "45", START + 6, None)
     assert worker.utilisation == pytest.approx(1.0)
 
 
 def test_a_job_that_was_ended_with_its_worker_is_no_retry_and_asked_for_no_time(record):
     record.worker("rank 45.0", 4, at=0, allocation="45")
-    record.job(1, 0, 5, "rank 45.0", [0], outcome="timed-out")
-    record.job(1, 6, 9, RANK, [0], key="1.1-again", again_of="1.1", asks={"runtime_min": 1})
+    record.job("r", 0, 5, worker="rank 45.0", outcome="timed-out")
+    record.job("r", 6, 3, jobid=1, key="1.1-again", again_of="1.1", asks={"runtime_min": 1})
     record.end(10)
     told = figures(record)
     assert (told.key.n_done, told.key.n_failed, told.key.n_retries, told.key.n_lost) == (1, 0, 0, 0)

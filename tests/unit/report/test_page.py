@@ -221,16 +221,16 @@ def page_text(record):
 
 
 def test_a_worker_that_has_left_is_told_of_as_such_and_not_as_lost(tmp_path):
-    record = Record(tmp_path / "run")
-    record.run(r=1)
-    record.worker("rank 2", 4)
-    record.worker("rank 45.0", 4, allocation="45")
-    record.job(1, 0, 5, "rank 2", [0])
+    record = Record(tmp_path)
+    record.note("jobs", by_rule={"r": 1})
+    record.worker()
+    record.worker("rank 45.0", allocation="45")
+    record.job("r", 0, 5)
     record.note("worker-left", 5, worker="rank 45.0", why="nothing is left for it")
     record.end(10)
     text = page_text(record)
     assert "Workers 2 0 lost" in text
-    assert re.search(r"rank 45\.0 h 4 .* left at [^a-z]+ 0 0 % Failed", text)
+    assert re.search(r"rank 45\.0 node1 4 .* left at [^a-z]+ 0 0 % Failed", text)
     assert "lost at" not in text
 
 
