@@ -23,7 +23,7 @@ Reading map: *where does this run?*, then *what crosses?*
 ``warm/``                both ends of a warm body: packed on rank 1, run in the process of a job
 ``worker/``              ranks >= 2: ``runner`` hands jobs to the ``forkserver``, whose forks (``child``) run them;
                          ``memory/`` watches them
-``slurm/``               the login node: what a site offers, the batch script, submitting and following
+``slurm/``               the login node: what a site offers, the batch script, submitting, following, what was counted
 ``planning/``            the login node: which Slurm job the jobs of a DAG call for; pure
 ``advise/``              the login node: what a run that is recorded teaches the next one; pure but for the reading
 ``world/``               every rank: how ranks become one world, and the link of rank 1 to it; ``prefork`` saves a

@@ -105,6 +105,7 @@ class Recorder:
             pid=os.getpid(),
             description=description,
             slurm_job=os.environ.get("SLURM_JOB_ID", ""),
+            slurm_cluster=os.environ.get("SLURM_CLUSTER_NAME", ""),
             max_cores=max_cores,
         )
         self.flush()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from snakemake_executor_plugin_daskmpi.record.run_view import JobView
+    from snakemake_executor_plugin_daskmpi.report.allocation import AllocationFigures
 
 #: As many as a wide screen tells apart.
 N_BINS = 400
@@ -143,13 +144,15 @@ class RunFigures:
     workers: list[WorkerFigures]
     failures: list[Failure]
     series: Series
+    #: None outside of Slurm, or if nobody has asked.
+    slurm: AllocationFigures | None
     #: Lines of the record that could not be used.
     n_skipped: int
     is_newer_format: bool
 
 
-def figures_of(history: RunHistory) -> RunFigures:
-    """Return all figures of a run."""
+def figures_of(history: RunHistory, slurm: AllocationFigures | None = None) -> RunFigures:
+    """Return all figures of a run, with those of the Slurm job that it was in."""
     about = history.about
     levels = _levels(history)
     idle = idle_by_reason(history)
@@ -170,6 +173,7 @@ def figures_of(history: RunHistory) -> RunFigures:
         workers=_workers(history),
         failures=failures_of(history),
         series=_series(history, levels, idle),
+        slurm=slurm,
         n_skipped=history.n_unreadable,
         is_newer_format=history.is_newer_format,
     )

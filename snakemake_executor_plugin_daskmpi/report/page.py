@@ -48,7 +48,7 @@ def render_page(histories: Sequence[RunHistory], figures: Sequence[RunFigures]) 
         # Whatever is written was somebody's text; markup that is ours is marked as such.
         finalize=lambda value: wording.clean(value) if type(value) is str else value,
     )
-    names = ("duration", "core_hours", "percent", "memory", "number", "counted", "clock", "zone")
+    names = ("duration", "core_hours", "percent", "memory", "energy", "number", "counted", "clock", "zone")
     environment.filters.update({name: getattr(wording, name) for name in names})
     lanes = [lanes_of(history, MOST_CHARACTERS // len(histories)) for history in histories]
     drawn = [plots.plots_of(*run) for run in zip(figures, lanes, strict=True)]

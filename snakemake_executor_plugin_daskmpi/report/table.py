@@ -7,9 +7,13 @@ The JSON document::
     {"format": "snakemake-daskmpi-report", "version": 1, "runs": [RUN, ...]}
 
 RUN has the fields of :class:`figures.RunFigures`, and those below it the fields of their classes. Times are seconds
-since the epoch, what ends in ``_s`` seconds, in ``_mb`` MB of 10⁶ bytes, in ``_core_h`` core-hours; what is not known
-is null. Jobs of a group count as jobs of their rules; in the CSV, a group is what was submitted: one line for each of
-its attempts. Fields may be added; what exists keeps its meaning as long as ``version`` stays.
+since the epoch, what ends in ``_s`` seconds, in ``_mb`` MB of 10⁶ bytes, in ``_core_h`` core-hours, in ``_j`` joules;
+what is not known is null. Jobs of a group count as jobs of their rules; in the CSV, a group is what was submitted: one
+line for each of its attempts. Fields may be added; what exists keeps its meaning as long as ``version`` stays.
+
+``slurm`` is what Slurm had counted of the jobs that the run was in, when the report was made: the fields of
+:class:`allocation.AllocationFigures`, ``counted`` below it those of ``Counted`` in ``slurm/counted.py``. It is null for
+a run outside of Slurm; where Slurm tells nothing of a job, it has no ``components`` of it and ``why_not_all`` a reason.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.rank import whole_file
 from snakemake_executor_plugin_daskmpi.record.find import run_of
 from snakemake_executor_plugin_daskmpi.report import table
+from snakemake_executor_plugin_daskmpi.report.allocation import allocations_of
 from snakemake_executor_plugin_daskmpi.report.figures import figures_of, history_of
 
 #: In the folder of the workflow.
@@ -57,7 +58,9 @@ def main(workdir: Path, names: list[str], output: str | None, json_file: str | N
             seen=str(error),
             next_step="ask the owner of the run for a report: its files are readable by its user alone.",
         ) from error
-    figures = [figures_of(history) for history in histories]
+    wants_figures = wants_page or json_file is not None
+    allocations = allocations_of(histories) if wants_figures else [None] * len(histories)
+    figures = [figures_of(*run) for run in zip(histories, allocations, strict=True)]
     if json_file is not None:
         _write(json_file, table.render_json(figures))
     if csv_file is not None:

@@ -42,14 +42,14 @@ def duration(seconds: float | None) -> str:
     return " ".join(f"{number} {unit}" for unit, number in units[first : first + 2] if number)
 
 
-def core_hours(hours: float) -> str:
+def core_hours(hours: float | None) -> str:
     """Return core-hours, or core-seconds where those are few.
 
-    >>> core_hours(1234.5), core_hours(1.234), core_hours(0.01), core_hours(0)
-    ('1,234 core-h', '1.23 core-h', '36 core-s', '0')
+    >>> core_hours(1234.5), core_hours(1.234), core_hours(0.01), core_hours(0), core_hours(None)
+    ('1,234 core-h', '1.23 core-h', '36 core-s', '0', '-')
     """
     if not hours:
-        return "0"
+        return NONE if hours is None else "0"
     if hours < 0.1:  # noqa: PLR2004 - a matter of taste
         return f"{hours * 3600:.3g} core-s"
     return f"{hours:,.0f} core-h" if hours >= 100 else f"{hours:.3g} core-h"  # noqa: PLR2004 - the same
@@ -77,6 +77,17 @@ def memory(mem_mb: float | None) -> str:
     if mem_mb is None:
         return NONE
     return f"{mem_mb:.0f} MB" if mem_mb < 1000 else f"{mem_mb / 1000:.3g} GB"  # noqa: PLR2004 - MB of a GB
+
+
+def energy(joules: float | None) -> str:
+    """Return energy.
+
+    >>> energy(5_400_000), energy(36_000), energy(None)
+    ('1.5 kWh', '10 Wh', '-')
+    """
+    if joules is None:
+        return NONE
+    return f"{joules / 3.6e6:,.3g} kWh" if joules >= 3.6e5 else f"{joules / 3600:.3g} Wh"  # noqa: PLR2004 - J
 
 
 def counted(number: int, noun: str) -> str:
