@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+import slurm_accounting
 from runs import wait_until
-from slurm_conf import KINDS, QUEUES, NodeKind, Queue, gpu_file, gres_conf, hosts_file, slurm_conf
+from slurm_conf import KINDS, NO_ACCOUNTING, QUEUES, NodeKind, Queue, gpu_file, gres_conf, hosts_file, slurm_conf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "unshare", "setpriv")
 
@@ -64,6 +65,8 @@ class SlurmCluster:
     queues: tuple[Queue, ...] = QUEUES
     #: Further lines of slurm.conf.
     extra: str = ""
+    #: Whether there is slurmdbd, and a database behind it.
+    has_accounting: bool = False
     _daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     # -- as its users see it -------------------------------------------------------------------
@@ -136,14 +139,27 @@ class SlurmCluster:
         if len(str(self.folder)) > 60:
             raise ClusterError(f"{self.folder} is too long: paths of sockets below it have 107 characters at most")
         self._write()
-        self._start("slurmctld", "slurmctld", "-D", "-i")
-        for name in self.nodes:
-            self.start_node(name)
         try:
+            if self.has_accounting:
+                self._start_accounting()
+            self._start("slurmctld", "slurmctld", "-D", "-i")
+            for name in self.nodes:
+                self.start_node(name)
             self._wait(self._all_idle, lambda: f"nodes are {self._node_states()}, see {self.folder}/log")
         except BaseException:
             self.down()
             raise
+
+    def _start_accounting(self) -> None:
+        """Start the database and slurmdbd; slurmctld would start without them, and be of no use for a while."""
+        self._start("mariadbd", *slurm_accounting.database_command(self.folder))
+        self._wait(slurm_accounting.socket_of(self.folder).exists, lambda: f"no database, see {self.folder}/log")
+        self.start_slurmdbd()
+
+    def start_slurmdbd(self) -> None:
+        """Start what keeps the accounting, and return when it answers."""
+        self._start("slurmdbd", *slurm_accounting.slurmdbd_command(self.folder))
+        self._wait(self._has_slurmdbd, lambda: f"no slurmdbd, see {self.folder}/log")
 
     def start_node(self, name: str) -> None:
         """Start the slurmd of a node."""
@@ -151,10 +167,19 @@ class SlurmCluster:
         shell = ["sh", "-c", f'{isolate} && exec slurmd -D -N "$1"', "sh", name, str(self.folder / "hosts")]
         self._start(name, "unshare", *_NAMESPACES, *shell)
 
-    def kill_slurmd(self, name: str) -> None:
-        """Kill the slurmd of a node, not what runs there."""
+    def kill_daemon(self, name: str) -> None:
+        """Kill slurmdbd, or the slurmd of a node, not what runs there."""
         self._daemons[name].kill()
         self._daemons[name].wait()
+
+    @contextlib.contextmanager
+    def hanging(self, name: str) -> Iterator[None]:
+        """Have a daemon say nothing for a while."""
+        self._daemons[name].send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._daemons[name].send_signal(signal.SIGCONT)
 
     def down(self) -> None:
         """Cancel what runs, and end the daemons and all that is left of their jobs."""
@@ -185,8 +210,10 @@ class SlurmCluster:
         for name in ("state", "run", "log", *(f"{place}/{node}" for place in ("spool", "tmp") for node in self.nodes)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         host = socket.gethostname().partition(".")[0]
-        text = slurm_conf(self.folder, host, _free_ports(1 + len(self.nodes)), self.kinds, self.queues)
-        self.conf.write_text(text + self.extra + "\n")
+        port, *ports = _free_ports(2 + len(self.nodes))
+        accounting = slurm_accounting.write_files(self.folder, port) if self.has_accounting else NO_ACCOUNTING
+        text = slurm_conf(self.folder, host, ports, self.kinds, self.queues)
+        self.conf.write_text(text + accounting + self.extra + "\n")
         (self.folder / "gres.conf").write_text(gres_conf(self.folder, self.kinds))
         for n in range(max(kind.gpus for kind in self.kinds)):
             gpu_file(self.folder, n).symlink_to("/dev/null")
@@ -214,10 +241,20 @@ class SlurmCluster:
             return sorted(set(self.ask("sinfo", "--noheader", "--Node", "--format=%N %T").splitlines()))
         return []
 
-    def _all_idle(self) -> bool:
+    def _has_slurmdbd(self) -> bool:
+        self._check_daemons()
+        with contextlib.suppress(ClusterError):
+            self.ask("sacctmgr", "--noheader", "show", "cluster")
+            return True
+        return False
+
+    def _check_daemons(self) -> None:
         for name, daemon in self._daemons.items():
             if daemon.poll() is not None:
                 raise ClusterError(f"{name} ended with {daemon.returncode}, see {self.folder}/log")
+
+    def _all_idle(self) -> bool:
+        self._check_daemons()
         states = self._node_states()
         return len(states) == len(self.nodes) and all(line.endswith(" idle") for line in states)
 

@@ -80,8 +80,6 @@ MailProg=/bin/true
 ProctrackType=proctrack/linuxproc
 # task/affinity refuses tasks on CPUs that are only claimed.
 TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/log/ended
 SwitchType=switch/none
@@ -99,6 +97,11 @@ ReturnToService=2
 KillWait=5
 MinJobAge=300
 SlurmdTimeout=60
+"""
+#: What one without accounting has besides.
+NO_ACCOUNTING = """\
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
 """
 
 

@@ -120,7 +120,7 @@ def test_after_a_node_of_a_homogeneous_job_is_lost_the_workflow_completes(workfl
 def test_a_node_whose_slurmd_is_killed_goes_on_with_its_jobs(workflow: Workflow, slurm: SlurmCluster):
     run, batch = start(workflow)
     node = workflow.lines("slow.0")[0]
-    slurm.kill_slurmd(node)
+    slurm.kill_daemon(node)
     try:
         workflow.write("go", "")
         wait_until(lambda: recorded(batch), on_timeout=lambda: run.text)
