@@ -36,14 +36,14 @@ VALUES: dict[str, Any] = {
     "hyperthread": True,
     "scratch": "/scratch/$SLURM_JOB_ID",
     "max_components": 3,
-    "grow": 2,
-    "grow_walltime": "4h",
-    "shrink": "90s",
     "max_workers": 7,
     "max_cores": 99,
     "components": "head,any+gpu",
     "detach": True,
     "resubmit": True,
+    "grow": 2,
+    "grow_walltime": "4h",
+    "shrink": "90s",
     "container": "image.sif",
     "container_runtime": "ch-run",
     "container_bind": "/data,/ref:/reference",
@@ -92,8 +92,10 @@ def test_a_setting_can_be_written_in_a_profile(tmp_path: Path, name: str):
     assert getattr(settings, name) == VALUES[name]
 
 
-def test_all_settings_can_be_written_in_one_profile(tmp_path: Path):
-    assert dataclasses.asdict(settings_of(tmp_path, [line_of(name) for name in FIELDS])) == VALUES
+@pytest.mark.parametrize("without", ["grow", "insecure"])
+def test_all_settings_can_be_written_in_one_profile_but_two_that_exclude_each_other(tmp_path: Path, without: str):
+    told = dataclasses.asdict(settings_of(tmp_path, [line_of(name) for name in FIELDS if name != without]))
+    assert told == {**VALUES, without: getattr(Settings(), without)}
 
 
 def test_a_run_follows_its_profile(workflow: Workflow):
