@@ -430,6 +430,7 @@ def test_a_rank_ends_with_its_child_and_its_folder_when_its_launcher_does(tmp_pa
 
 def test_rank_1_ends_in_order_when_its_launcher_is_gone():
     reader, writer = os.pipe()
+    ready, say_ready = os.pipe()
 
     def launch() -> int:
         forked(keep)
@@ -438,6 +439,7 @@ def test_rank_1_ends_in_order_when_its_launcher_is_gone():
 
     def keep() -> int:
         child, launcher = forked(client), os.getppid()
+        os.read(ready, 1)
         os.kill(launcher, signal.SIGKILL)
         keeper.end_without(launcher, Place(Settings(), CLIENT, child, None))
         return 0
@@ -445,6 +447,7 @@ def test_rank_1_ends_in_order_when_its_launcher_is_gone():
     def client() -> int:
         signal.signal(signal.SIGTERM, lambda *_: os.write(writer, b"ends in order\n"))
         processes.end_with_parent(signal.SIGTERM)
+        os.write(say_ready, b"!")
         signal.pause()
         return 0
 
