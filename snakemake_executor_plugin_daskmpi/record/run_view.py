@@ -67,10 +67,11 @@ class RunView:
 
     def update(self) -> bool:
         """Take in what has happened since the last time, and say whether anything has; OSError if it is unreadable."""
-        before = self.last_event_at
+        n_taken, before = 0, self.n_unreadable
         for event in self._follower.events():
+            n_taken += 1
             self._take(event)
-        return self.last_event_at != before
+        return n_taken > 0 or self.n_unreadable > before
 
     # -- what it says --------------------------------------------------------------------------
 

@@ -38,6 +38,19 @@ def test_a_job_goes_from_waiting_to_running_to_done(record: Record):
     assert (view.jobs["a"].state, view.jobs["a"].seconds) == (State.DONE, 3)
 
 
+def test_anything_that_has_happened_is_new_whatever_the_time_of_it(record: Record):
+    view = record.view()
+    assert not view.update()
+    record.submitted("a", time=START)
+    assert view.update()
+    assert not view.update()
+    record.note("started", job="a", worker="rank 2", cores=[0], time=None)
+    assert view.update()
+    record.write("half a li\n")
+    assert view.update()
+    assert not view.update()
+
+
 @pytest.mark.parametrize(
     ("outcome", "state"),
     [
