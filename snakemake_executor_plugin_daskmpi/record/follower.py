@@ -6,7 +6,6 @@ Runs on: wherever somebody looks at a run.
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
 #: Fields that are seconds since the epoch, in whatever event, and what no clock says: no calendar has it.
 _TIMES = ("time", "started_at", "ended_at", "ends_at", "drains_at")
 _NEVER_S = 1e11
+_NUMBERS = (int, float)
+#: Bytes of lines that are parsed together; more take longer.
+_AT_ONCE = 1 << 16
 
 
 class Follower:
@@ -48,24 +50,44 @@ class Follower:
             return
         with file:
             file.seek(self._offset)
-            for line in file:
-                if not line.endswith(b"\n"):
+            while lines := file.readlines(_AT_ONCE):
+                if is_cut_off := not lines[-1].endswith(b"\n"):
+                    lines.pop()
+                self._offset += sum(map(len, lines))
+                for event in _parsed(lines):
+                    if isinstance(event, dict) and isinstance(event.get("event"), str) and _has_sane_times(event):
+                        yield event
+                    else:
+                        self.n_unreadable += 1
+                if is_cut_off:
                     return
-                self._offset += len(line)
-                try:
-                    event = json.loads(line)
-                except ValueError:
-                    event = None
-                if isinstance(event, dict) and isinstance(event.get("event"), str) and _has_sane_times(event):
-                    yield event
-                else:
-                    self.n_unreadable += 1
+
+
+def _parsed(lines: list[bytes]) -> list[Any]:
+    """Return what lines say, None for one that is no JSON.
+
+    As one document, which takes half the time: keys and the costs of a call are there once. Where that has not a value
+    for each line, each is parsed alone. (Lines with a comma in the right places could deceive this; no accident does.)
+    """
+    try:
+        found = json.loads(b"[" + b",".join(lines) + b"]")
+    except (ValueError, RecursionError):
+        found = []
+    return found if len(found) == len(lines) else [_value_of(line) for line in lines]
+
+
+def _value_of(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _has_sane_times(event: dict[str, Any]) -> bool:
     """Say whether the times of an event can be reckoned with; what is not known may be left out, or null."""
-    times = (event[name] for name in _TIMES if event.get(name) is not None)
-    return all(
-        isinstance(time, int | float) and not isinstance(time, bool) and math.isfinite(time) and 0 <= time < _NEVER_S
-        for time in times
-    )
+    for name in _TIMES:
+        time = event.get(name)
+        # Not isinstance: True is no time. NaN is not at least 0.
+        if time is not None and not (type(time) in _NUMBERS and 0 <= time < _NEVER_S):
+            return False
+    return True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
 
 from records import START, Record
 from snakemake_executor_plugin_daskmpi.record.events import VERSION, Cause
-from snakemake_executor_plugin_daskmpi.record.run_view import State
+from snakemake_executor_plugin_daskmpi.record.run_view import RunView, State
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,22 @@ def test_anything_that_has_happened_is_new_whatever_the_time_of_it(record: Recor
     record.write("half a li\n")
     assert view.update()
     assert not view.update()
+
+
+def test_after_a_look_at_a_record_the_garbage_collector_does_what_it_did_before(record: Record):
+    view = record.view()
+    assert gc.isenabled()
+    record.path.unlink()
+    record.path.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        view.update()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        assert not RunView(record.folder.parent).update()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
