@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_executor_plugin_daskmpi import command_line, inherited
-from snakemake_executor_plugin_daskmpi.client import introduction, known_internals, local_jobs, requeue
+from snakemake_executor_plugin_daskmpi.client import first_run, introduction, known_internals, local_jobs
 from snakemake_executor_plugin_daskmpi.client.job import Job
 from snakemake_executor_plugin_daskmpi.client.job_comment import JobComment
 from snakemake_executor_plugin_daskmpi.client.job_queue import JobQueue
@@ -83,9 +83,9 @@ class Executor(SpawningExecutor):
         self._listen_to_signals()
         world: World = bootstrap.current_world() or self._launched()
         self._world = world
-        requeue.note_lock(Path.cwd(), os.environ)
         started = dt.datetime.now().astimezone()
         self._run_id = f"{started:%Y-%m-%dT%H%M%S.%f}-{os.getpid()}"
+        self._first_run = first_run.handed_on(self._run_id, Path.cwd(), os.environ)
         self._run_dir = Path.cwd() / ".snakemake" / "daskmpi" / self._run_id
         try:
             rank_log.open_rank_log(str(self._run_dir))
@@ -133,7 +133,7 @@ class Executor(SpawningExecutor):
             may_grow=self._settings.grow > 0,
         )
         self._recorder = recorder = Recorder(self._run_dir)
-        recorder.begin(self._run_id, world.description, self.workflow.resource_settings.cores)
+        recorder.begin(self._run_id, self._first_run, world.description, self.workflow.resource_settings.cores)
         self._reports = Reports(
             self,
             self._scheduler,

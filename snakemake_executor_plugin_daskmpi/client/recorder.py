@@ -82,11 +82,13 @@ class Recorder:
 
     # -- the run -------------------------------------------------------------------------------
 
-    def begin(self, run_id: str, description: str, max_cores: int | None) -> None:
+    def begin(self, run_id: str, first_run: str, description: str, max_cores: int | None) -> None:
         """Note what run this is.
 
         Parameters
         ----------
+        first_run
+            Id of the run that began the chain that it is in.
         description
             Of the world.
         max_cores
@@ -99,6 +101,7 @@ class Recorder:
             Kind.RUN,
             version=VERSION,
             run_id=run_id,
+            first_run=first_run,
             command=shlex.join([name, *sys.argv[1:]]),
             workdir=str(Path.cwd()),
             host=socket.gethostname(),

@@ -27,11 +27,18 @@ if TYPE_CHECKING:
 _RERUN = ("--rerun-incomplete", "--ri")
 
 
-def note_lock(workdir: Path, environ: Mapping[str, str]) -> None:
-    """Note that the lock of a working directory is that of the Slurm job that we are in; no effect outside of one."""
+def note_lock(workdir: Path, environ: Mapping[str, str], first_run: str) -> None:
+    """Note that the lock of a working directory is that of the Slurm job that we are in; no effect outside of one.
+
+    Parameters
+    ----------
+    first_run
+        Of the chain that this life's run is in, by its id, for the run of the next life.
+    """
     if "SLURM_JOB_ID" not in environ:
         return
-    held = {"job": environ["SLURM_JOB_ID"], "life": _life(environ), "lock": _lock_of(workdir)}
+    lock = _lock_of(workdir)
+    held = {"job": environ["SLURM_JOB_ID"], "life": _life(environ), "lock": lock, "first_run": first_run}
     path = _note_of(workdir)
     with contextlib.suppress(OSError):  # then a requeue needs --unlock
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,16 +47,17 @@ def note_lock(workdir: Path, environ: Mapping[str, str]) -> None:
 
 def take_up(workdir: Path, environ: Mapping[str, str]) -> bool:
     """Say whether an earlier life of the Slurm job that we are in worked here; release the lock that it left."""
-    try:
-        held: dict[str, Any] = json.loads(_note_of(workdir).read_text())
-        is_ours = bool(held["job"] == environ.get("SLURM_JOB_ID") and held["life"] < _life(environ))
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
+    held = _left_by_earlier_life(workdir, environ)
     lock = _lock_of(workdir)
-    if is_ours and lock and lock == held["lock"]:
+    if held and lock and lock == held.get("lock"):
         for name in lock:
             (_locks(workdir) / name).unlink(missing_ok=True)
-    return is_ours
+    return bool(held)
+
+
+def first_run(workdir: Path, environ: Mapping[str, str]) -> str:
+    """Return the id of the run that began the chain of an earlier life of our Slurm job; "" if there is none."""
+    return str(_left_by_earlier_life(workdir, environ).get("first_run", ""))
 
 
 def resume(arguments: Sequence[str]) -> None:
@@ -65,6 +73,16 @@ def resume(arguments: Sequence[str]) -> None:
         print("daskmpi: this Slurm job was requeued: jobs that were cut off run again.", file=sys.stderr, flush=True)
         command = command_line.same_command(_RERUN[0])
         os.execv(command[0], command)  # noqa: S606
+
+
+def _left_by_earlier_life(workdir: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return what an earlier life of the Slurm job that we are in has noted; nothing if there is none."""
+    try:
+        held: dict[str, Any] = json.loads(_note_of(workdir).read_text())
+        is_ours = bool(held["job"] == environ.get("SLURM_JOB_ID") and held["life"] < _life(environ))
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+    return held if is_ours else {}
 
 
 def _life(environ: Mapping[str, str]) -> int:

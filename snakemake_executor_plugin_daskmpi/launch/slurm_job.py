@@ -52,7 +52,7 @@ def submit(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoR
         If the directory has a job already, or there can be none; nothing is left behind then.
     """
     workdir = Path.cwd()
-    before = chain.predecessor(workdir) if settings.resubmit else None
+    before = chain.own_submission(workdir) if settings.resubmit else None
     if before is None:
         record.refuse_second(workdir)
     else:

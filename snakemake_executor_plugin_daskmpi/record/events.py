@@ -8,9 +8,10 @@ reader does not know it skips: new fields and new kinds of events may be added. 
 :data:`VERSION` stays.
 
 ======================  ==========================================================================================
-``run``                 the first line: ``version``, ``run_id``, ``command``, ``workdir``, ``host``, ``pid``,
-                        ``description`` of the world, ``slurm_job`` and ``slurm_cluster`` ("" outside of one),
-                        ``versions`` by package, ``max_cores`` (``--cores``, or null)
+``run``                 the first line: ``version``, ``run_id``, ``first_run`` (the id of the run that Slurm jobs have
+                        gone on with since, requeued or submitted by each other; its own if it is that),
+                        ``command``, ``workdir``, ``host``, ``pid``, ``description`` of the world, ``slurm_job`` and
+                        ``slurm_cluster`` ("" outside of one), ``max_cores`` (``--cores``, or null)
 ``jobs``                how many jobs the DAG has by rule: ``by_rule``, without those that Snakemake runs itself on rank
                         1 (``localrules``), of which nothing is recorded; again when a checkpoint has changed it;
                         ``patterns``: by rule, what its files are called, with wildcards in braces

@@ -1,11 +1,12 @@
 """The next Slurm job of a workflow that is not done (``python -m ….slurm.submission.chain``).
 
 Runs on: the first node of a Slurm job of ours, in its batch script, when its run has ended with jobs left; the checks
-in the Snakemake that this starts, which plans from what is left and submits.
+in the Snakemake that this starts, which plans from what is left and submits; rank 1, which hands on how it all began.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from snakemake_executor_plugin_daskmpi.command_line import with_options
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.rank import whole_file
 from snakemake_executor_plugin_daskmpi.slurm.controller import environ_of, say
 from snakemake_executor_plugin_daskmpi.slurm.submission import next_job, progress, record
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 #: Of our own job, besides what is Slurm's and the MPI library's. ``SBATCH_*`` are the user's.
 _OWN = ("DASKMPI_LAUNCHED", "DASKMPI_STANDS_FOR")
 _OWN_PREFIXES = ("SRUN_", "MPIR_CVAR_")
+#: In a submission's folder: the first run of the chain that its job's run is in.
+_FIRST_RUN = "first-run"
 
 
 def planning_command(command: Sequence[str]) -> list[str]:
@@ -59,13 +63,33 @@ def main(arguments: Sequence[str]) -> NoReturn:
     os.execve(command[0], planning_command(command), {**planning_environ(os.environ), progress.SUBMISSION: folder})  # noqa: S606
 
 
-# -- in the Snakemake that plans -----------------------------------------------------------------------
-
-
-def predecessor(workdir: Path) -> Record | None:
+def own_submission(workdir: Path) -> Record | None:
     """Return the submission of a working directory if this process is in its job; None elsewhere."""
     held = record.read(workdir)
     return held if held is not None and held.folder == os.environ.get(progress.SUBMISSION) else None
+
+
+# -- on rank 1 -----------------------------------------------------------------------------------------
+
+
+def first_run(workdir: Path) -> str:
+    """Return the id of the run that began the chain of the job before ours; "" if there is none."""
+    own = own_submission(workdir)
+    if own is not None and own.follows:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return (Path(own.follows) / _FIRST_RUN).read_text().strip()
+    return ""
+
+
+def note_first_run(run_id: str) -> None:
+    """Leave that for the job after ours, if this process is in a job that may submit one."""
+    folder = os.environ.get(progress.SUBMISSION)
+    if folder:
+        with contextlib.suppress(OSError):  # then the next run begins a chain of its own
+            whole_file.write(Path(folder) / _FIRST_RUN, f"{run_id}\n")
+
+
+# -- in the Snakemake that plans -----------------------------------------------------------------------
 
 
 def check_progress(before: Record, n_left: int) -> None:

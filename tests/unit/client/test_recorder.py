@@ -48,7 +48,7 @@ def job(name: str = "rule one (jobid 1)", *, output: str = "out", mem_mb: int = 
 
 def recorder_in(folder: Path) -> Recorder:
     recorder = Recorder(folder)
-    recorder.begin("run", "a world", None)
+    recorder.begin("run", "run", "a world", None)
     return recorder
 
 
@@ -142,7 +142,7 @@ from snakemake_executor_plugin_daskmpi.client.recorder import Recorder
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 folder = Path(sys.argv[1])
 recorder = Recorder(folder)
-recorder.begin("run", "a world", None)
+recorder.begin("run", "run", "a world", None)
 size = (folder / "{FILE_NAME}").stat().st_size
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, resource.RLIM_INFINITY))
 recorder.drain("this line is longer than there is room for")

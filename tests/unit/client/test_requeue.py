@@ -18,7 +18,7 @@ def lock(tmp_path):
     path = tmp_path / ".snakemake" / "locks" / "0.input.lock"
     path.parent.mkdir(parents=True)
     path.write_text("in.txt\n")
-    requeue.note_lock(tmp_path, FIRST)
+    requeue.note_lock(tmp_path, FIRST, "a")
     return path
 
 
@@ -27,7 +27,7 @@ def test_the_lock_of_an_earlier_life_of_the_same_job_is_released(lock, tmp_path)
     assert not lock.exists()
     # As long as the second life has no lock of its own.
     assert requeue.take_up(tmp_path, SECOND)
-    requeue.note_lock(tmp_path, SECOND)
+    requeue.note_lock(tmp_path, SECOND, "a")
     assert not requeue.take_up(tmp_path, SECOND)
 
 
@@ -59,5 +59,5 @@ def test_a_note_that_cannot_be_read_says_nothing(lock, tmp_path, note):
 
 
 def test_outside_of_slurm_nothing_is_noted(tmp_path):
-    requeue.note_lock(tmp_path, {})
+    requeue.note_lock(tmp_path, {}, "a")
     assert not list(tmp_path.iterdir())

@@ -21,12 +21,12 @@ def running(tmp_path, monkeypatch):
     return submission
 
 
-def test_the_job_of_the_directory_is_the_predecessor_only_for_what_runs_in_it(running, tmp_path, monkeypatch):
-    assert chain.predecessor(tmp_path) == running
+def test_the_job_of_the_directory_is_its_own_only_for_what_runs_in_it(running, tmp_path, monkeypatch):
+    assert chain.own_submission(tmp_path) == running
     monkeypatch.setenv(progress.SUBMISSION, "another")
-    assert chain.predecessor(tmp_path) is None
+    assert chain.own_submission(tmp_path) is None
     monkeypatch.delenv(progress.SUBMISSION)
-    assert chain.predecessor(tmp_path) is None
+    assert chain.own_submission(tmp_path) is None
 
 
 @pytest.mark.parametrize(("total", "n_left"), [(10, 9), (30, 25)])
