@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def profile_of(workdir: Path, names: Sequence[str]) -> str:
-    """Return the profile that some runs of a folder teach, the newest one if none is named.
+    """Return the profile that some runs of a folder teach, the newest one and its chain if none is named.
 
     Raises
     ------
@@ -31,6 +31,10 @@ def profile_of(workdir: Path, names: Sequence[str]) -> str:
     advice = [advice_for(usage) for usage in usages_of(views)]
     by_rule = {each.rule: each for each in advice}
     told = [view for view in views if runs.is_half_done(view)]
+    broken = [view for view in views if view not in told]
+    if runs.are_one_chain(views):
+        # One table: of the run that says most, or why there is none.
+        told, broken = sorted(told, key=lambda view: runs.jobs_of(view)[0])[-1:], [] if told else broken[-1:]
     replays = [(view, replay_of(view)) for view in told]
     played = [(view, replay, shapes_of(replay, by_rule)) for view, replay in replays if replay is not None]
-    return profile_text.render(views, advice, played, [view for view in views if view not in told])
+    return profile_text.render(views, advice, played, broken)

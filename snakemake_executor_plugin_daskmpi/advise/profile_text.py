@@ -10,7 +10,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.advise.runs import jobs_of
+from snakemake_executor_plugin_daskmpi.advise.runs import are_one_chain, jobs_of
 from snakemake_executor_plugin_daskmpi.planning.planner import walltime_for
 from snakemake_executor_plugin_daskmpi.planning.table import grid
 from snakemake_executor_plugin_daskmpi.profile.profile import scalar
@@ -72,6 +72,11 @@ def _head(views: Sequence[RunView]) -> Iterator[str]:
     for view in views:
         done = sum(job.outcome == "ok" for job in view.jobs.values())
         yield from _comment(f"From the run {view.folder.name}: {done} job{'s' * (done != 1)} done.")
+    if are_one_chain(views):
+        yield from _comment(
+            "They are one chain, as Slurm jobs went on by themselves. What is played again is the one in which most "
+            "jobs were done."
+        )
     yield from _comment(
         "It is taken by snakemake --profile FOLDER, beside the workflow's own profiles/default, or copied into that."
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.record.events import FILE_NAME
-from snakemake_executor_plugin_daskmpi.record.find import run_of, runs_of
+from snakemake_executor_plugin_daskmpi.record.find import chain_of, run_of, runs_of
 from snakemake_executor_plugin_daskmpi.record.run_view import RunView, State
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def newest_first(workdir: Path, at_most: int) -> Iterator[RunView]:
 
 
 def chosen(workdir: Path, names: Sequence[str]) -> list[RunView]:
-    """Return the runs that somebody names by a part of their ids; for none, the newest one in which jobs were done.
+    """Return the runs that somebody names by a part of their ids; for none, the newest chain in which jobs were done.
 
     Raises
     ------
@@ -46,9 +46,10 @@ def chosen(workdir: Path, names: Sequence[str]) -> list[RunView]:
     """
     folders = runs_of(workdir)
     if not names:
-        for folder in folders:
-            if (view := view_of(folder)) is not None:
-                return [view]
+        newest = next((view for folder in folders if (view := view_of(folder)) is not None), None)
+        if newest is not None:
+            others = (view_of(folder) for folder in chain_of(newest.folder) if folder != newest.folder)
+            return sorted([newest, *filter(None, others)], key=lambda view: view.folder.name)
         raise LaunchError(
             "There is no run here to learn from.",
             seen=f"{len(folders)} records in {workdir / '.snakemake' / 'daskmpi'}, none with a job that is done.",
@@ -72,6 +73,11 @@ def jobs_of(view: RunView) -> tuple[int, int]:
     counts = view.counts()
     total = sum(counter.total() for counter in counts.values()) + sum(view.n_not_ready(counts).values())
     return sum(counter[State.DONE] for counter in counts.values()), total
+
+
+def are_one_chain(views: Sequence[RunView]) -> bool:
+    """Say whether several runs are those that Slurm jobs went on with by themselves."""
+    return len(views) > 1 and len({view.first_run for view in views}) == 1
 
 
 def is_half_done(view: RunView) -> bool:

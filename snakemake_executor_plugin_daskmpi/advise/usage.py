@@ -30,7 +30,7 @@ class RuleUsage:
     """The jobs of one rule."""
 
     rule: str
-    #: Ids of the runs in which some of its jobs were done.
+    #: Ids of the runs in which some of its jobs were done. Those of a chain are one: no job is in two of them.
     runs: set[str] = field(default_factory=set)
     n_done: int = 0
     n_failed: int = 0
@@ -103,7 +103,7 @@ def usages_of(views: Iterable[RunView]) -> list[RuleUsage]:
     usages: dict[str, RuleUsage] = {}
     for view in views:
         for job in view.jobs.values():
-            usages.setdefault(job.rule, RuleUsage(job.rule)).take(job, view.folder.name)
+            usages.setdefault(job.rule, RuleUsage(job.rule)).take(job, view.first_run)
     return [usages[rule] for rule in sorted(usages)]
 
 

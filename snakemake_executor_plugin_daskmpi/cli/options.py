@@ -37,7 +37,7 @@ def of_follow(parser: argparse.ArgumentParser) -> None:
 
 def of_advise(parser: argparse.ArgumentParser) -> None:
     """Add those of advise."""
-    parser.add_argument("runs", metavar="RUN", nargs="*", help="a run, by the name of its folder (default: the newest)")
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="a run, by its id or a part of it")
     parser.add_argument(
         "-d", "--directory", metavar="DIR", default=".", help="the workflow's folder (default: this one)"
     )
@@ -126,7 +126,7 @@ def of_profile(parser: argparse.ArgumentParser) -> None:
 def of_report(parser: argparse.ArgumentParser) -> None:
     """Add those of report."""
     of_follow(parser)
-    parser.add_argument("runs", metavar="RUN", nargs="*", help="a run's name or folder (default: the newest run)")
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="a run's id, a part of it, or its folder")
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="the page (default: daskmpi-report.html; none with --json or --csv)"
     )

@@ -137,14 +137,17 @@ Examples:
         """\
 Make one HTML page, which needs no network, of what a run has done with its cores: a timeline
 of all jobs, utilisation, the queue, the longest chain, what rules asked for and used, why cores
-idled, what failed. Several runs, such as those of a chain of Slurm jobs, go on one page.
+idled, what failed. Several runs go on one page.
+
+Without RUN it is the newest one, with those that Slurm jobs went on from to come to it, requeued or
+submitted by each other (--daskmpi-resubmit). RUN names one of them alone.
 
 A run that goes on, or broke off, is told as far as it came. The page needs Bokeh
 (pip install 'snakemake-executor-plugin-daskmpi[report]'), JSON and CSV do not.
 """,
         """\
 Examples:
-  snakemake-daskmpi report                                  the newest run, as daskmpi-report.html
+  snakemake-daskmpi report                                  the newest run or chain, as daskmpi-report.html
   snakemake-daskmpi report --json - | jq '.runs[].key'      its key figures
   snakemake-daskmpi report --csv jobs.csv -o run.html       for a spreadsheet, and the page
 """,
@@ -156,7 +159,7 @@ Say what the rules of a workflow should ask for, from what their jobs used in on
 memory, threads and runtime, as a profile with a reason for each line. What was measured too
 seldom stays as it is. Then how long the same jobs would take on fewer and on more workers.
 
-RUN is the name of a folder in .snakemake/daskmpi, or how it begins; left out, the newest one.
+Without RUN it is the newest one, with those that Slurm jobs went on from to come to it.
 """,
         """\
 Examples:

@@ -5,6 +5,7 @@ Runs on: wherever somebody looks at a run.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from snakemake_executor_plugin_daskmpi.errors import NoRunError, SettingsError, did_you_mean, nearest
@@ -17,9 +18,32 @@ _NAMED = 5
 
 def runs_of(directory: Path) -> list[Path]:
     """Return the folders of the runs that have a record, newest first."""
-    records = directory.glob(f".snakemake/daskmpi/*/{FILE_NAME}")
+    return _runs_in(directory / ".snakemake" / "daskmpi")
+
+
+def _runs_in(home: Path) -> list[Path]:
     # Their names begin with the time of their start.
-    return sorted((record.parent for record in records), key=lambda folder: folder.name, reverse=True)
+    return sorted((record.parent for record in home.glob(f"*/{FILE_NAME}")), key=lambda run: run.name, reverse=True)
+
+
+def chain_of(folder: Path) -> list[Path]:
+    """Return the folders of the runs of the chain that a run is in, in their order.
+
+    A chain is what Slurm jobs went on with by themselves, requeued or submitted by each other; most have one run.
+    """
+    first = _first_run_of(folder)
+    # Those that are older than the first one need no look.
+    others = [run for run in _runs_in(folder.parent) if run.name >= first and run.name != folder.name] if first else []
+    return sorted([folder, *(run for run in others if _first_run_of(run) == first)], key=lambda run: run.name)
+
+
+def _first_run_of(folder: Path) -> str:
+    """Return the id of the run that began the chain of a run; "" if that run does not say."""
+    try:
+        with (folder / FILE_NAME).open("rb") as file:
+            return str(json.loads(file.readline()).get("first_run", ""))
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return ""
 
 
 def run_of(directory: Path, part: str = "") -> Path:

@@ -91,6 +91,11 @@ class RunView:
     # -- what it says --------------------------------------------------------------------------
 
     @property
+    def first_run(self) -> str:
+        """Id of the run that began the chain that it is in, see :func:`find.chain_of`."""
+        return str(self.about.get("first_run") or self.about.get("run_id") or self.folder.name)
+
+    @property
     def is_newer_format(self) -> bool:
         """Whether a later version wrote it, of which something may be missed."""
         return int(self.about.get("version", VERSION)) > VERSION

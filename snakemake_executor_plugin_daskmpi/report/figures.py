@@ -125,6 +125,8 @@ class RunFigures:
     """One run."""
 
     run_id: str
+    #: Id of the run that began the chain of runs that it is in, its own if none was before it.
+    first_run: str
     command: str
     workdir: str
     host: str
@@ -160,6 +162,7 @@ def figures_of(history: RunHistory, slurm: AllocationFigures | None = None) -> R
     rules = rule_figures(history)
     return RunFigures(
         run_id=str(about.get("run_id", history.folder.name)),
+        first_run=history.first_run,
         **{name: str(about.get(name, "")) for name in ("command", "workdir", "host", "description", "slurm_job")},
         end=history.life.name.lower(),
         drain=history.drain,

@@ -1,4 +1,4 @@
-"""The verb ``report``: what a run has done, as a page, as JSON, as CSV.
+"""The verb ``report``: what a run, or a chain of them, has done, as a page, as JSON, as CSV.
 
 Runs on: a login node, a laptop, wherever the folder of the workflow is to be seen.
 Called by: ``cli``.
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.rank import whole_file
-from snakemake_executor_plugin_daskmpi.record.find import run_of
+from snakemake_executor_plugin_daskmpi.record.find import chain_of, run_of
+from snakemake_executor_plugin_daskmpi.record.plain import plain
 from snakemake_executor_plugin_daskmpi.report import table
 from snakemake_executor_plugin_daskmpi.report.allocation import allocations_of
 from snakemake_executor_plugin_daskmpi.report.figures import figures_of, history_of
@@ -31,7 +32,7 @@ def main(workdir: Path, names: list[str], output: str | None, json_file: str | N
     workdir
         The workflow's folder.
     names
-        Of the runs; none for the newest one.
+        Of the runs; none for the newest one, and those that it goes on with.
     output
         Path of the page; None for the default, or for no page if there is another file to write.
     json_file, csv_file
@@ -50,8 +51,9 @@ def main(workdir: Path, names: list[str], output: str | None, json_file: str | N
     wants_page = output is not None or (json_file is None and csv_file is None)
     if wants_page:
         _require_bokeh()
+    folders = [run_of(workdir, name) for name in names] or chain_of(run_of(workdir))
     try:
-        histories = [history_of(folder) for folder in [run_of(workdir, name) for name in names or [""]]]
+        histories = [history_of(folder) for folder in folders]
     except OSError as error:
         raise SettingsError(
             "The record of a run cannot be read.",
@@ -61,6 +63,8 @@ def main(workdir: Path, names: list[str], output: str | None, json_file: str | N
     wants_figures = wants_page or json_file is not None
     allocations = allocations_of(histories) if wants_figures else [None] * len(histories)
     figures = [figures_of(*run) for run in zip(histories, allocations, strict=True)]
+    if not names and len(folders) > 1:
+        print(_chain_text(folders), file=sys.stderr)
     if json_file is not None:
         _write(json_file, table.render_json(figures))
     if csv_file is not None:
@@ -70,6 +74,15 @@ def main(workdir: Path, names: list[str], output: str | None, json_file: str | N
 
         _write(str(workdir / PAGE) if output is None else output, page.render_page(histories, figures))
     return 0
+
+
+def _chain_text(folders: list[Path]) -> str:
+    """Return how many runs are told, and how one has one of them alone."""
+    first, last = plain(folders[0].name), plain(folders[-1].name)
+    return (
+        f"{len(folders)} runs, from {first} on, as Slurm jobs went on by themselves; the newest one alone: "
+        f"snakemake-daskmpi report {last}"
+    )
 
 
 def _require_bokeh() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import wait_until
+from reported import reported_runs
 from submissions import assert_no_trace, id_of, nodes_of, queued, submit
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ def test_a_workflow_longer_than_its_walltime_is_done_by_a_chain_of_hetjobs(workf
     assert sorted(workflow.lines("ended")) == [str(n) for n in range(8)], "nothing that had finished ran again"
     assert "daskmpi: The run ends before its workflow: the allocation ends at " in run.text
     assert_no_trace(workflow)
+    told = reported_runs(workflow)
+    assert [each["slurm_job"] for each in told] == chain
+    assert {each["first_run"] for each in told} == {told[0]["run_id"]}
+    assert sum(each["key"]["n_done"] for each in told) == 8
+    assert [each["run_id"] for each in reported_runs(workflow, told[1]["run_id"])] == [told[1]["run_id"]]
 
 
 @pytest.mark.nightly

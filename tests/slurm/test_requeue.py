@@ -8,6 +8,7 @@ import pytest
 
 from harness import require, wait_until
 from mpis import MPIS
+from reported import reported_runs
 
 if TYPE_CHECKING:
     from harness import Workflow
@@ -54,3 +55,7 @@ def test_a_job_that_was_killed_hard_and_requeued_is_done(workflow: Workflow, slu
     assert workflow.read("second") == "whole\n"
     assert workflow.lines("ran") == ["first"], "nothing that had finished ran again"
     assert not workflow.locks()
+    lives = reported_runs(workflow)
+    assert [life["slurm_job"] for life in lives] == [str(run.job_id)] * 2
+    assert lives[-1]["key"]["n_done"] == 1
+    assert {life["first_run"] for life in lives} == {lives[0]["run_id"]}

@@ -8,7 +8,7 @@ import pytest
 
 from records import Record
 from snakemake_executor_plugin_daskmpi.errors import NoRunError, SettingsError
-from snakemake_executor_plugin_daskmpi.record.find import run_of, runs_of
+from snakemake_executor_plugin_daskmpi.record.find import chain_of, run_of, runs_of
 from snakemake_executor_plugin_daskmpi.view.status import opened
 
 if TYPE_CHECKING:
@@ -44,6 +44,33 @@ def test_a_part_that_several_runs_have_is_answered_with_these(folder: Path):
 def test_an_id_with_a_typo_is_answered_with_the_id_meant(folder: Path):
     with pytest.raises(SettingsError, match=f"Did you mean {IDS[0]}"):
         run_of(folder, IDS[0].replace("12", "13"))
+
+
+def test_a_chain_is_what_goes_on_from_one_run_whoever_else_ran_in_between(tmp_path: Path):
+    first, between, second, third = (f"2026-01-0{day}T120000.000000-7" for day in range(1, 5))
+    for run_id, begun_by in ((first, first), (between, between), (second, first), (third, first)):
+        Record(tmp_path, run_id, first_run=begun_by)
+    for run in (first, second, third):
+        folder = tmp_path / ".snakemake/daskmpi" / run
+        assert [other.name for other in chain_of(folder)] == [first, second, third]
+    assert [run.name for run in chain_of(tmp_path / ".snakemake/daskmpi" / between)] == [between]
+
+
+def test_a_chain_is_known_by_what_is_left_of_it(tmp_path: Path):
+    gone = "2026-01-01T120000.000000-7"
+    Record(tmp_path, IDS[1], first_run=gone)
+    broken = Record(tmp_path, "2026-01-02T081000.000000-7", first_run=gone)
+    broken.path.write_text("[" * 100_000 + "\n")
+    Record(tmp_path, IDS[2], first_run=gone)
+    assert [run.name for run in chain_of(run_of(tmp_path))] == [IDS[1], IDS[2]]
+
+
+@pytest.mark.parametrize("text", ["", "[1]\n", "no JSON\n"])
+def test_a_run_that_does_not_say_what_chain_it_is_in_is_alone(folder: Path, text: str):
+    newest = run_of(folder)
+    assert chain_of(newest) == [newest]
+    (newest / "events.jsonl").write_text(text)
+    assert chain_of(newest) == [newest]
 
 
 def test_a_record_that_cannot_be_read_is_an_error_that_says_why(tmp_path: Path):

@@ -38,6 +38,38 @@ def test_runs_are_named_by_their_names_or_folders(tmp_path, capsys):
     assert run_ids(capsys.readouterr().out) == [first.name, second.name]
 
 
+@pytest.fixture
+def chain(tmp_path):
+    """Three runs that Slurm jobs went on with, and one of its own in between."""
+    for day, begun_by in ((1, 1), (2, 2), (3, 1), (4, 1)):
+        record = Record(tmp_path, f"2026-01-0{day}T1", first_run=f"2026-01-0{begun_by}T1")
+        record.worker()
+        record.job()
+    return [f"2026-01-0{day}T1" for day in (1, 3, 4)]
+
+
+def test_without_a_name_it_is_all_of_the_newest_chain_and_it_is_told_how_to_have_one(tmp_path, chain, capsys):
+    assert cli.main(["report", "-d", str(tmp_path), "--json", "-"]) == 0
+    said = capsys.readouterr()
+    assert run_ids(said.out) == chain
+    assert said.err.startswith("3 runs, from 2026-01-01T1 on,")
+    assert said.err.endswith("the newest one alone: snakemake-daskmpi report 2026-01-04T1\n")
+    assert {run["first_run"] for run in json.loads(said.out)["runs"]} == {chain[0]}
+    assert cli.main(["report", "-d", str(tmp_path), chain[1], "--json", "-"]) == 0
+    said = capsys.readouterr()
+    assert (run_ids(said.out), said.err) == ([chain[1]], "")
+
+
+def test_the_page_tells_that_its_runs_are_one_chain_if_they_are(tmp_path, chain):
+    page = tmp_path / "daskmpi-report.html"
+    assert cli.main(["report", "-d", str(tmp_path)]) == 0
+    assert "What 3 runs did" in page.read_text()
+    assert "They are one chain" in page.read_text()
+    assert cli.main(["report", "-d", str(tmp_path), chain[0], "2026-01-02T1"]) == 0
+    assert "What 2 runs did" in page.read_text()
+    assert "They are one chain" not in page.read_text()
+
+
 def test_a_name_with_a_typo_is_answered_with_the_run_meant(tmp_path, capsys):
     run(tmp_path, "2026-01-01T1")
     assert cli.main(["report", "-d", str(tmp_path), "2026-01-01T2"]) == 2
