@@ -143,11 +143,13 @@ def _memory(usage: RuleUsage) -> tuple[Value | None, int, str]:
     first_mb = max(LEAST_MEM_MB, tidy(MARGIN * (common if is_spread else largest)))
     said = f"asked {asked_mb} MB" if asked_mb else "asked for none"
     used = f"largest of {len(peaks)} peaks {largest:.0f} MB ({usage.kind_of_peaks})"
-    if asked_mb >= largest and first_mb > _WORTH * asked_mb:
-        why = "no less is advised" if first_mb == LEAST_MEM_MB else "as it should be"
-        return None, 0, f"memory: {said}, {used}: {why}"
     if usage.cut_at_mb:
         used += f", {_jobs(len(usage.cut_at_mb))} ended for it"
+    # They may have been granted less than they asked for, and nobody knows what they would have used of that.
+    is_cut_short = bool(usage.cut_at_mb) and asked_mb >= first_mb
+    if is_cut_short or (asked_mb >= largest and first_mb > _WORTH * asked_mb):
+        why = "no less is advised" if is_cut_short or first_mb == LEAST_MEM_MB else "as it should be"
+        return None, 0, f"memory: {said}, {used}: {why}"
     if asked_mb and asked_mb < largest:
         used += ": more than asked"
     if not is_spread:
@@ -162,18 +164,18 @@ def _memory(usage: RuleUsage) -> tuple[Value | None, int, str]:
 
 def _threads(usage: RuleUsage) -> tuple[Value | None, str]:
     """Return how many threads to ask for, and what else there is to say."""
-    if not usage.busy_cores or len(usage.asked_cores) > 1:
+    if not usage.busy_cores or len(usage.asked_cores) > 1 or len(usage.granted_cores) > 1:
         return None, _why_unknown(usage)
-    (asked,) = usage.asked_cores or {1}
+    (asked,), (granted,) = usage.asked_cores or {1}, usage.granted_cores or {1}
     busy = quantile(usage.busy_cores, 0.95)
     wanted = max(1, math.ceil(busy - _SLIGHTLY))
-    if asked <= 1 or wanted >= asked or busy >= _SATURATED * asked:
-        return None, _saturation(asked, busy)
+    if granted <= 1 or wanted >= granted or busy >= _SATURATED * granted:
+        return None, _saturation(asked, granted, busy)
     if _is_few(usage, len(usage.busy_cores)):
         return None, f"threads: only {_jobs(len(usage.busy_cores))} of one run measured, {busy:.1f} cores busy"
     why = (
-        f"asked {asked}; {_jobs(len(usage.busy_cores))} kept {quantile(usage.busy_cores, 0.5):.1f} cores busy in the "
-        f"mean of their time, 95 % of them no more than {busy:.1f}"
+        f"{_asked_text(asked, granted)}; {_jobs(len(usage.busy_cores))} kept {quantile(usage.busy_cores, 0.5):.1f} "
+        f"cores busy in the mean of their time, 95 % of them no more than {busy:.1f}"
     )
     return Value(wanted, why), ""
 
@@ -183,15 +185,24 @@ def _why_unknown(usage: RuleUsage) -> str:
         return ""
     if len(usage.asked_cores) > 1:
         return "threads: asked for differs from job to job"
+    if len(usage.granted_cores) > 1:
+        return f"threads: what its jobs were granted of the {max(usage.asked_cores)} asked for differs from job to job"
     return f"threads: its jobs took less than {MEASURABLE_S:g} s, too short to tell"
 
 
-def _saturation(asked: int, busy: float) -> str:
-    """Return what there is to say of jobs that use all cores that they asked for, or more; "" of others."""
-    if busy > max(asked, 1) + _SLIGHTLY:
-        return f"threads: asked {asked}, and kept {busy:.1f} cores busy, some of them others'; the rule should say so"
-    if asked > 1 and busy >= _SATURATED * asked:
-        return f"threads: all {asked} are in use; more may make its jobs shorter"
+def _asked_text(asked: int, granted: int) -> str:
+    return f"asked {asked}" + (f", was granted {granted}" if granted < asked else "")
+
+
+def _saturation(asked: int, granted: int, busy: float) -> str:
+    """Return what there is to say of jobs that use all cores that they were granted, or more; "" of others."""
+    said = _asked_text(asked, granted)
+    if busy > max(granted, 1) + _SLIGHTLY:
+        advice = "" if granted < asked else "; the rule should say so"
+        return f"threads: {said}, and kept {busy:.1f} cores busy, some of them others'{advice}"
+    if asked > 1 and busy >= _SATURATED * granted:
+        all_of_it = f"{said}, all of which" if granted < asked else f"all {asked}"
+        return f"threads: {all_of_it} are in use; more may make its jobs shorter"
     return ""
 
 

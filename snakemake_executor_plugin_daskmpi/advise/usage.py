@@ -39,6 +39,8 @@ class RuleUsage:
     has_tasks: bool = False
     #: What first attempts asked for; 0 for what a rule does not say.
     asked_cores: set[int] = field(default_factory=set)
+    #: What they were granted, which they can keep busy: less where no worker had as many, or a limit left less.
+    granted_cores: set[int] = field(default_factory=set)
     asked_mem_mb: set[int] = field(default_factory=set)
     asked_runtime_min: set[int] = field(default_factory=set)
     #: How long jobs took that are done, and how long others had taken when they were ended for the time.
@@ -72,13 +74,14 @@ class RuleUsage:
 
     def take(self, job: JobView, run_id: str) -> None:
         """Take in one attempt of a job."""
-        asks = job.asks
+        asks = job.asked
         self.is_group |= bool(job.members)
         self.has_tasks |= asks.get("tasks", 1) > 1
         if job.attempt == 1 and not job.again_of:
             self.asked_cores.add(asks.get("cores", 1))
             self.asked_mem_mb.add(asks.get("mem_mb", 0))
             self.asked_runtime_min.add(asks.get("runtime_min") or 0)
+            self.granted_cores.add(job.n_cores)
         seconds = job.seconds
         pss_mb, rss_mb = (float(job.ended.get(name) or 0) for name in ("peak_pss_mb", "peak_rss_mb"))
         if job.state is not State.DONE or seconds is None:

@@ -37,7 +37,7 @@ from snakemake_executor_plugin_daskmpi.messages import RunContext
 from snakemake_executor_plugin_daskmpi.rank import rank_log
 from snakemake_executor_plugin_daskmpi.resources import JobResources
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
-from snakemake_executor_plugin_daskmpi.snakemake_internals import incomplete
+from snakemake_executor_plugin_daskmpi.snakemake_internals import incomplete, limits
 from snakemake_executor_plugin_daskmpi.snakemake_internals.group_needs import least_of
 from snakemake_executor_plugin_daskmpi.warm import body
 from snakemake_executor_plugin_daskmpi.world import bootstrap
@@ -224,7 +224,8 @@ class Executor(SpawningExecutor):
         floor = least_of(info.job, request) if spec.units else request
         self._notes.oversized(spec.name, floor, self._offers)
         priority, n_behind = min(int(info.job.priority), 2**31), self._chains.n_behind(info.job)
-        self._pool.submit(Job(spec, request, floor, priority, n_behind, info))
+        asked = limits.asked_by(info.job, request)
+        self._pool.submit(Job(spec, request, floor, priority, n_behind, info, asked))
 
     def _read_request(self, resources: tuple[tuple[str, object], ...], _types: tuple[type, ...]) -> JobResources:
         """Return what resources ask for, and tell of those that have no effect here."""

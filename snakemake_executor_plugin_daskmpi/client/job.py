@@ -19,7 +19,7 @@ class Job:
     """One job, or group of jobs, from its submission to its outcome."""
 
     spec: JobSpec
-    #: What it would like to have, and what it is content with.
+    #: What it would like to have as far as limits of the command line let it, and what it is content with.
     wish: JobResources
     floor: JobResources
     priority: int
@@ -27,6 +27,8 @@ class Job:
     n_behind: int = 0
     #: Snakemake's ``SubmittedJobInfo`` of it, which only the reports look into.
     info: Any = None
+    #: What its rule asks for, if that is more than what it would like to have.
+    asked: JobResources | None = None
     #: What it waits for, or has.
     request: JobResources = field(init=False)
     #: Address of the worker that it was given to; None while it waits.
@@ -43,12 +45,12 @@ class Job:
     def again(self, ran_s: float) -> Job:
         """Return the job as it waits again after it was ended, under another key; it takes longer than it had run."""
         least_min = int(ran_s / 60) + 1 if ran_s > 0 else 0
-        wish, floor = (
-            replace(asked, runtime_min=max(asked.runtime_min or 0, least_min) or None)
-            for asked in (self.wish, self.floor)
+        wish, floor, asked = (
+            replace(each, runtime_min=max(each.runtime_min or 0, least_min) or None)
+            for each in (self.wish, self.floor, self.asked or self.wish)
         )
         spec = self.spec._replace(key=f"{self.key}-again")
-        return Job(spec, wish, wish if floor == wish else floor, self.priority, self.n_behind, self.info)
+        return Job(spec, wish, wish if floor == wish else floor, self.priority, self.n_behind, self.info, asked)
 
     @property
     def key(self) -> str:

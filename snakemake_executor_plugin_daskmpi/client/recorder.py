@@ -44,6 +44,14 @@ _stated = functools.lru_cache(maxsize=256)(JobResources.stated)
 _PAUSE_PER_COST, _LOOKS = 100, 1000
 
 
+def _beyond(asked: JobResources, granted: JobResources) -> dict[str, Any]:
+    """Return what of a request was granted in part, as it was asked for."""
+    if asked == granted:
+        return {}
+    given = _stated(granted)
+    return {name: value for name, value in _stated(asked).items() if value != given.get(name)}
+
+
 class Recorder:
     """The record of one run.
 
@@ -187,6 +195,7 @@ class Recorder:
         for local in lineage.local_before(its, self._local):
             self._note(Kind.LOCAL, jobid=local.jobid, rule=local.rule.name, needs=lineage.needs(local))
         members = lineage.members_by_rule(its)
+        wish = _beyond(job.asked or job.wish, job.request)
         self._note(
             Kind.SUBMITTED,
             job=job.key,
@@ -199,6 +208,7 @@ class Recorder:
             asks=_stated(job.request),
             priority=job.priority,
             n_behind=job.n_behind,
+            **({"wish": wish} if wish else {}),
             **({"again_of": again_of} if again_of else {}),
             **({"members": members, "member_ids": lineage.member_ids(its)} if members else {}),
         )

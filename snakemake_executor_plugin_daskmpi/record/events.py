@@ -26,9 +26,10 @@ reader does not know it skips: new fields and new kinds of events may be added. 
 ``worker-left``         ``worker``, ``why``: it had nothing to do any more, or its time was over
 ``submitted``           Snakemake has handed a job over: ``job`` (unique, one for each attempt), ``name`` (as messages
                         have it), ``rule``, ``jobid``, ``attempt``, ``outputs``, ``needs`` (``jobid`` of the jobs that
-                        it comes after), ``asks`` (:class:`JobResources` without its defaults), ``priority``,
-                        ``n_behind``; ``members`` of a group by rule, and their ids, ``member_ids``; ``again_of``, if
-                        it waits again since its worker's time was over: the ``job`` that was ended then
+                        it comes after), ``asks`` (:class:`JobResources` without its defaults), ``wish``: of that, what
+                        its rule asks more of, and limits or workers leave less (or the group's jobs take turns);
+                        ``priority``, ``n_behind``; ``members`` of a group by rule, and their ids, ``member_ids``;
+                        ``again_of``, if it waits again since its worker's time was over: the ``job`` that was ended
 ``local``               a job that Snakemake runs itself on rank 1, and that a job comes after that it has handed over:
                         ``jobid``, ``rule``, ``needs``; once, before the first such job. When it runs is not recorded
 ``started``             ``job``, ``worker``, ``cores`` and ``gpus`` that are its own; ``after`` if it waits there for

@@ -47,8 +47,10 @@ class JobView:
     outputs: tuple[str, ...] = ()
     #: Job ids of the jobs that it comes after.
     needs: tuple[int, ...] = ()
-    #: See :class:`JobResources`, without its defaults.
+    #: What it is granted, see :class:`JobResources`, without its defaults.
     asks: dict[str, Any] = field(default_factory=dict)
+    #: Of that, what its rule asks more of.
+    wish: dict[str, Any] = field(default_factory=dict)
     priority: int = 0
     #: How many jobs the longest chain has that waits for it.
     n_behind: int = 0
@@ -92,8 +94,13 @@ class JobView:
         return bool(self.ended.get("peak_pss_mb"))
 
     @property
+    def asked(self) -> dict[str, Any]:
+        """What its rule asks for, by the names of :attr:`asks`."""
+        return {**self.asks, **self.wish} if self.wish else self.asks
+
+    @property
     def n_cores(self) -> int:
-        """Number of cores that it asks for."""
+        """Number of cores that it is granted."""
         return int(self.asks.get("cores", 1))
 
     @property

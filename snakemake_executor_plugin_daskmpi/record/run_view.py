@@ -219,6 +219,7 @@ class RunView:
             outputs=tuple(event.get("outputs", ())),
             needs=tuple(event.get("needs", ())),
             asks=event.get("asks", {}),
+            wish=event.get("wish", {}),
             priority=event.get("priority", 0),
             n_behind=event.get("n_behind", 0),
             member_ids=tuple(event.get("member_ids", ())),

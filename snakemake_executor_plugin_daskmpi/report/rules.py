@@ -46,15 +46,19 @@ class RuleFigures:
     core_h: float
     #: The most that one asked for.
     cores_asked: int | None
+    #: The least that one had that was granted less than it asked for; None if none was.
+    cores_granted: int | None
     #: CPU seconds by seconds, of all attempts that ended together.
     cores_used: float | None
     mem_asked_mb: int | None
+    #: As :attr:`cores_granted`.
+    mem_granted_mb: int | None
     #: Peaks of the attempts that were looked at: of each PSS where that is known, else RSS, which is no less.
     mem_median_mb: float | None
     mem_max_mb: float | None
     #: What these peaks are: "pss", "rss", or "mixed" if some are the one and some the other.
     mem_kind: str | None
-    #: Whether a peak known as PSS is more than what was asked for.
+    #: Whether a peak known as PSS is more than what was asked for, or granted.
     mem_is_over: bool
     runtime_asked_s: int | None
     #: Of jobs that are done.
@@ -142,7 +146,8 @@ def _figures(history: RunHistory, rule: str, jobs: list[JobView], numbers: _Numb
     cpu_of_s = sum(seconds for _, seconds in measured)
     peaks = {exact: [p for job in jobs if job.is_peak_exact is exact and (p := job.peak_mb)] for exact in (True, False)}
     all_peaks = [*peaks[True], *peaks[False]]
-    mem_asked_mb = _most_asked(jobs, "mem_mb")
+    mem_asked_mb, mem_granted_mb = _most_asked(jobs, "mem_mb"), _least_granted(jobs, "mem_mb")
+    mem_mb = mem_asked_mb if mem_granted_mb is None else mem_granted_mb
     done_s = [seconds for job in jobs if job.state is State.DONE and (seconds := job.seconds) is not None]
     # One that runs again is given the time that it has taken at least, which nobody has asked for.
     runtime_min = _most_asked([job for job in jobs if not job.again_of], "runtime_min")
@@ -151,13 +156,15 @@ def _figures(history: RunHistory, rule: str, jobs: list[JobView], numbers: _Numb
         is_group=numbers is None,
         **asdict(numbers or _Numbers()),
         core_h=sum(history.cores_of(job) * seconds for job, seconds in ran) / 3600,
-        cores_asked=max((job.n_cores for job in jobs), default=None),
+        cores_asked=max((int(job.asked.get("cores", 1)) for job in jobs), default=None),
+        cores_granted=_least_granted(jobs, "cores"),
         cores_used=sum(cpu for cpu, _ in measured) / cpu_of_s if cpu_of_s else None,
         mem_asked_mb=mem_asked_mb,
+        mem_granted_mb=mem_granted_mb,
         mem_median_mb=percentile(all_peaks, 0.5),
         mem_max_mb=max(all_peaks, default=None),
         mem_kind=_KINDS[bool(peaks[True]), bool(peaks[False])],
-        mem_is_over=mem_asked_mb is not None and max(peaks[True], default=0.0) > mem_asked_mb,
+        mem_is_over=mem_mb is not None and max(peaks[True], default=0.0) > mem_mb,
         runtime_asked_s=None if runtime_min is None else 60 * runtime_min,
         runtime_median_s=percentile(done_s, 0.5),
         runtime_p95_s=percentile(done_s, 0.95),
@@ -166,4 +173,9 @@ def _figures(history: RunHistory, rule: str, jobs: list[JobView], numbers: _Numb
 
 
 def _most_asked(jobs: list[JobView], name: str) -> int | None:
-    return max((int(job.asks[name]) for job in jobs if job.asks.get(name)), default=None)
+    return max((int(job.asked[name]) for job in jobs if job.asked.get(name)), default=None)
+
+
+def _least_granted(jobs: list[JobView], name: str) -> int | None:
+    """Return the least of what those were granted that were granted less than they asked for; None if none was."""
+    return min((int(job.asks.get(name, 1)) for job in jobs if name in job.wish), default=None)

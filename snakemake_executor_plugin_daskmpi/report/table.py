@@ -41,6 +41,7 @@ COLUMNS = (
     *("cores_asked", "mem_mb_asked", "gpus_asked", "runtime_min_asked", "priority"),
     *("submitted_at", "started_at", "ended_at", "waited_s", "ran_s", "cpu_s", "peak_rss_mb", "peak_pss_mb"),
     *("exit_code", "signal", "reason", "log", "outputs"),
+    *("cores_granted", "mem_mb_granted", "gpus_granted"),
 )
 #: At the start of a cell, a spreadsheet takes it for a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -105,13 +106,18 @@ def _cells(history: RunHistory, run_id: str, job: JobView) -> dict[str, object]:
     values = (
         *(run_id, job.key, job.jobid, job.name, job.rule, job.attempt, job.state.value, job.outcome, job.worker),
         *(" ".join(map(str, job.cores)), " ".join(job.gpus)),
-        *(job.n_cores, job.asks.get("mem_mb"), job.asks.get("gpus"), job.asks.get("runtime_min"), job.priority),
+        *(
+            job.asked.get("cores", 1),
+            *(job.asked.get(name) for name in ("mem_mb", "gpus", "runtime_min")),
+            job.priority,
+        ),
         *(_iso(job.submitted_at), _iso(job.started_at), _iso(job.ended_at)),
         *(round(waited[1] - waited[0], 3), None if ran is None else round(ran[1] - ran[0], 3)),
         *(ended.get(name) for name in ("cpu_s", "peak_rss_mb", "peak_pss_mb", "exit_code", "signal", "reason")),
         history.log_of(job),
     )
-    return dict(zip(COLUMNS, (*map(harmless, values), files(job.outputs)), strict=True))
+    granted = (job.n_cores, job.asks.get("mem_mb"), job.asks.get("gpus"))
+    return dict(zip(COLUMNS, (*map(harmless, values), files(job.outputs), *map(harmless, granted)), strict=True))
 
 
 def _iso(at: float | None) -> str | None:

@@ -5,7 +5,7 @@ Runs on: wherever somebody looks at a run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.record.events import Cause
 from snakemake_executor_plugin_daskmpi.record.job_log import log_of
@@ -18,7 +18,7 @@ from snakemake_executor_plugin_daskmpi.view.times import clock, span
 from snakemake_executor_plugin_daskmpi.worker.tail import tail_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from snakemake_executor_plugin_daskmpi.record.events import Reason
     from snakemake_executor_plugin_daskmpi.record.run_view import RunView
@@ -41,6 +41,8 @@ def story_of(view: RunView, life: Life, attempts: Sequence[JobView], now: float)
     """Return what there is to say of a job: of its last attempt all, of earlier ones how they ended."""
     job = attempts[-1]
     lines = [f"{plain(job.name)}: {_heading(view, life, job)}", f"  asks for {asked(job)}"]
+    if job.wish:
+        lines.append(f"  was granted {_amounts({name: job.asks.get(name, 1) for name in job.wish})}: {_why_less(job)}")
     if job.members:
         members = ", ".join(f"{number} of {plain(rule)}" for rule, number in job.members.items())
         lines.append(f"  is a group of {sum(job.members.values())} jobs: {members}")
@@ -104,10 +106,22 @@ def asked(job: JobView) -> str:
 
     >>> asked(JobView("k", "rule a", "a", 1, asks={"mem_mb": 500, "gpus": 1}))
     '1 core, 500 MB of memory, 1 GPU'
+    >>> asked(JobView("k", "rule a", "a", 1, asks={"cores": 4}, wish={"cores": 64}))
+    '64 cores'
     """
-    asks = {"cores": 1, **job.asks}
+    return _amounts({"cores": 1, **job.asked})
+
+
+def _amounts(asks: Mapping[str, Any]) -> str:
     parts = [text.format(plain(asks[name])) for name, text in _ASKED.items() if asks.get(name) not in (None, "")]
     return ", ".join(part.removesuffix("s") if part in ("1 cores", "1 GPUs") else part for part in parts)
+
+
+def _why_less(job: JobView) -> str:
+    """Return why a job was granted less than it asks for."""
+    if job.members:
+        return "its jobs take turns, as no worker has room for all that could run side by side"
+    return "no worker has more, or a limit (--cores, --max-threads, --resources) leaves no more"
 
 
 def _heading(view: RunView, life: Life, job: JobView) -> str:
@@ -143,7 +157,8 @@ def _holders(view: RunView, reason: Reason, now: float) -> Iterable[str]:
     if reason.cause is not Cause.RESERVED:
         for holder in holders_of(view, reason):
             for_long = span(now - (holder.started_at or now))
-            yield f"  {plain(holder.name)} has {asked(holder)} there, for {for_long} so far"
+            its = _amounts({"cores": 1, **holder.asks})
+            yield f"  {plain(holder.name)} has {its} there, for {for_long} so far"
 
 
 def _remedy(view: RunView, reason: Reason) -> str:
@@ -218,7 +233,7 @@ def _used(job: JobView) -> list[str]:
     """Return what a job used against what it asked for, as far as that was seen."""
     parts = []
     mem_mb = job.asks.get("mem_mb")
-    of = f" of {plain(mem_mb)} asked for" if mem_mb else ""
+    of = f" of {plain(mem_mb)} {'granted' if 'mem_mb' in job.wish else 'asked for'}" if mem_mb else ""
     # Where it was read, PSS says it: in RSS, what a job shares with others counts in full.
     if peak := job.ended.get("peak_pss_mb"):
         parts.append(f"{plain(peak)} MB of memory at most{of}")

@@ -100,6 +100,22 @@ def test_a_run_is_told_by_the_name_of_its_program_however_it_was_started(tmp_pat
     assert view_of(tmp_path).about["command"] == "snakemake --jobs 'a b'"
 
 
+def test_what_was_asked_for_stays_beside_what_was_granted_when_a_job_runs_again(tmp_path: Path):
+    recorder = recorder_in(tmp_path)
+    granted = JobResources(cores=4, runtime_min=5)
+    info = SimpleNamespace(job=SnakemakesJob("out"))
+    spec = JobSpec("run-1", "rule one (jobid 1)", "one", "log")
+    one = Job(spec, granted, granted, 0, info=info, asked=JobResources(cores=64, runtime_min=5))
+    recorder.submitted(one)
+    recorder.submitted(one.again(600.0), again_of=one.key)
+    recorder.close()
+    seen = [(each.asks, each.wish, each.asked) for each in view_of(tmp_path).jobs.values()]
+    assert seen == [
+        ({"cores": 4, "runtime_min": minutes}, {"cores": 64}, {"cores": 64, "runtime_min": minutes})
+        for minutes in (5, 11)
+    ]
+
+
 def test_hostile_names_stay_within_their_line(tmp_path: Path):
     recorder = recorder_in(tmp_path)
     recorder.submitted(job(HOSTILE, output=HOSTILE))

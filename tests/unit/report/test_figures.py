@@ -108,6 +108,20 @@ def test_a_rule_is_told_with_what_its_jobs_asked_for_and_what_they_used(record):
     assert rule.core_h == hours(2 * 200)
 
 
+def test_a_rule_is_told_with_what_it_was_granted_where_that_is_less_than_it_asked_for(record):
+    wish = {"cores": 64, "mem_mb": 9000}
+    for number, mem_mb in enumerate([500, 400], start=1):
+        asks = {"cores": 4, "mem_mb": mem_mb}
+        record.job("a", jobid=number, asks=asks, wish=wish, peak_pss_mb=450)
+    record.job("b", asks={"mem_mb": 500}, peak_pss_mb=450)
+    record.end(20)
+    a, b = (next(rule for rule in figures(record).rules if rule.rule == name) for name in "ab")
+    assert (a.cores_asked, a.cores_granted, a.mem_asked_mb, a.mem_granted_mb) == (64, 4, 9000, 400)
+    assert (b.cores_asked, b.cores_granted, b.mem_asked_mb, b.mem_granted_mb) == (1, None, 500, None)
+    assert (a.mem_is_over, b.mem_is_over) == (True, False)
+    assert a.core_h == hours(2 * 4 * 10)
+
+
 def grouped(record):
     """A group of two jobs of a and one of b, lost and then done, a job of a beside it, and one of b not yet ready."""
     record.note("jobs", 0, by_rule={"a": 3, "b": 2})

@@ -40,6 +40,14 @@ def test_the_csv_has_a_line_for_each_attempt(tmp_path):
     assert (first["waited_s"], first["ran_s"], first["cpu_s"], first["cores"]) == ("1.0", "4.0", "2.5", "0 2")
 
 
+def test_the_csv_has_what_was_asked_for_and_what_was_granted(tmp_path):
+    its = history(tmp_path, asks={"cores": 2, "mem_mb": 500, "gpus": 1}, wish={"cores": 64})
+    first, _ = csv.DictReader(table.render_csv([its]).splitlines())
+    names = ("cores", "mem_mb", "gpus")
+    assert [first[f"{name}_asked"] for name in names] == ["64", "500", "1"]
+    assert [first[f"{name}_granted"] for name in names] == ["2", "500", "1"]
+
+
 @pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@x", "\t=1", "\r=1"])
 def test_no_cell_of_the_csv_is_a_formula(tmp_path, name):
     (row, _) = csv.DictReader(table.render_csv([history(tmp_path, name=name, rule=name)]).splitlines())

@@ -69,6 +69,32 @@ def test_memory_by_rss_is_said_to_count_what_is_shared(record: Record):
     assert "It used about 300 MB of memory at most, with pages that it shares with its worker." in told(record, "c")
 
 
+CLIPPED = {"asks": {"cores": 4, "mem_mb": 500}, "wish": {"cores": 64, "mem_mb": 9000}}
+
+
+def test_what_a_job_asks_for_is_told_beside_what_it_was_granted_if_that_is_less(record: Record):
+    record.job(key="c", jobid=3, peak_pss_mb=120, **CLIPPED)
+    text = told(record, "c")
+    assert (
+        "\n  asks for 64 cores, 9000 MB of memory\n  was granted 4 cores, 500 MB of memory: no worker has more" in text
+    )
+    assert "It used 120 MB of memory at most of 500 granted." in text
+    assert "granted" not in told(record, "a")
+
+
+def test_jobs_of_a_group_take_turns_where_less_is_granted(record: Record):
+    record.submitted("c", jobid="g", members={"one": 64}, wish={"cores": 64})
+    assert "\n  asks for 64 cores\n  was granted 1 core: its jobs take turns" in told(record, "c")
+
+
+def test_who_has_the_rest_has_what_it_was_granted(record: Record):
+    record.submitted("c", jobid=3, **CLIPPED)
+    record.started("c", cores=[0, 1, 2, 3])
+    reason = {"cause": "cores", "asks": {}, "priority": 0, "n_jobs": 1, "text": "it rains", "example": "b"}
+    record.note("waiting", reasons=[{**reason, "worker": "rank 2", "holders": ["c"]}])
+    assert "rule one (jobid 3) has 4 cores, 500 MB of memory there" in told(record, "b", Life.GOES_ON)
+
+
 def test_of_a_record_that_cannot_be_read_nothing_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     record = Record(tmp_path)
     record.path.write_text("what is\nthis?\n")
