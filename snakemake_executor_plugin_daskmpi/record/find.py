@@ -17,8 +17,15 @@ _NAMED = 5
 
 
 def runs_of(directory: Path) -> list[Path]:
-    """Return the folders of the runs that have a record, newest first."""
-    return _runs_in(directory / ".snakemake" / "daskmpi")
+    """Return the folders of the runs that have a record, newest first; NoRunError if only their owner may look."""
+    try:
+        return _runs_in(directory / ".snakemake" / "daskmpi")
+    except PermissionError as error:
+        raise NoRunError(
+            f"The runs in {plain(directory)} are somebody else's.",
+            seen=f"{error}.",
+            next_step="ask their owner, who alone can read them.",
+        ) from error
 
 
 def _runs_in(home: Path) -> list[Path]:
@@ -52,7 +59,7 @@ def run_of(directory: Path, part: str = "") -> Path:
     Raises
     ------
     NoRunError
-        If there is none here.
+        If there is none here, or only its owner may look.
     SettingsError
         If none has that part, or several have.
     """

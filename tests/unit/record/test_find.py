@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -81,6 +83,17 @@ def test_a_record_that_cannot_be_read_is_an_error_that_says_why(tmp_path: Path):
         opened(run_of(tmp_path))
     assert "Is a directory" in str(caught.value)
     assert "Next: its owner alone can read it" in str(caught.value)
+
+
+def test_the_runs_of_somebody_else_are_an_error_that_says_so(folder: Path, stranger: list[str]):
+    code = (
+        "import sys; from pathlib import Path; from snakemake_executor_plugin_daskmpi.record.find import run_of;"
+        "run_of(Path(sys.argv[1]))"
+    )
+    # As all of pytest's own folders are, this one is its user's alone.
+    done = subprocess.run([*stranger, sys.executable, "-c", code, folder], capture_output=True, text=True, check=False)
+    assert "NoRunError: The runs in " in done.stderr, done.stderr
+    assert "Next: ask their owner" in done.stderr
 
 
 def test_a_folder_without_runs_is_an_error_that_says_where_they_would_be(tmp_path: Path):
