@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import WorldError
+from snakemake_executor_plugin_daskmpi.record import dashboard as dashboard_file
 from snakemake_executor_plugin_daskmpi.world import dashboard, workers
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.resources import WorkerResources
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.world.link import World
-
-#: In the run's folder, which is its user's alone: the addresses of dashboard and metrics, a line each.
-DASHBOARD = "dashboard"
 
 
 def tell_where_jobs_run(
@@ -53,11 +51,9 @@ def _show_dashboard(logger: LoggerExecutorInterface, world: World, run_dir: Path
     Not to the logger: Snakemake keeps what that says in ``.snakemake/log``, and Slurm a job's output in a file, both
     as the umask is, which mostly lets everyone read.
     """
-    path = run_dir / DASHBOARD
     try:
         address = dashboard.address_of(world.link)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f"{address.url}\n{address.metrics_url}\n")
+        path = dashboard_file.write(run_dir, address)
     except Exception as error:  # noqa: BLE001 - whatever Dask raises: the jobs need no dashboard
         why = error if isinstance(error, WorldError) else repr(error)
         logger.warning(f"daskmpi: the run goes on without a dashboard: {why}")
@@ -67,7 +63,6 @@ def _show_dashboard(logger: LoggerExecutorInterface, world: World, run_dir: Path
         f"cat {os.path.relpath(path)}"
     )
     if address.host != socket.gethostname() or "SLURM_JOB_ID" in os.environ:
-        tunnel = f"ssh -L {address.port}:127.0.0.1:{address.port} {address.host}"
-        logger.info(f"daskmpi: it answers on {address.host} only; from elsewhere, first: {tunnel}")
+        logger.info(f"daskmpi: it answers on {address.host} only; from elsewhere, first: {address.tunnel}")
     if sys.stderr.isatty():
         print(f"daskmpi: {address.url}", file=sys.stderr, flush=True)

@@ -6,11 +6,14 @@ nothing of it is markup.
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
+from snakemake_executor_plugin_daskmpi.record import dashboard
 from snakemake_executor_plugin_daskmpi.record.job_view import State
 from snakemake_executor_plugin_daskmpi.record.liveness import Life
 from snakemake_executor_plugin_daskmpi.record.plain import plain
@@ -34,8 +37,14 @@ _PHASES = {"queued": "waits in the queue", "started": "has started", "joined": "
 _FEW_JOBS = 4
 
 
-def head(view: RunView, life: Life, now: float) -> RenderableType:
-    """Return which run it is, and what became of it."""
+def head(view: RunView, life: Life, now: float, *, shows_address: bool = False) -> RenderableType:
+    """Return which run it is, and what became of it.
+
+    Parameters
+    ----------
+    shows_address
+        Whether only its user sees this, who may see where its dashboard is, too.
+    """
     about = view.about
     how = f" {life.value}{', cut off by Ctrl-C, a signal or an error' * bool(view.end.get('is_interrupted'))}"
     lines = [_assembled(("Run ", ""), (view.folder.name, "bold"), (how, _STYLES[life]))]
@@ -50,6 +59,8 @@ def head(view: RunView, life: Life, now: float) -> RenderableType:
         Life.BROKE_OFF: f"{since}; the last that was noted happened at {clock(last)}",
     }[life]
     lines.append(Text(f"{until}{plain(slurm_job)}; {plain(about.get('description', ''))}", "dim"))
+    if life is Life.GOES_ON and shows_address and (address := dashboard.read(view.folder)):
+        lines.append(Text(f"Dask's dashboard: {address.url}{_way_to(address)}", "dim"))
     if life is Life.BROKE_OFF:
         lines += broken_off(view)
     if view.is_newer_format:
@@ -57,6 +68,12 @@ def head(view: RunView, life: Life, now: float) -> RenderableType:
     if view.n_unreadable:
         lines.append(Text(f"{view.n_unreadable} lines of its record cannot be read; numbers may be too low."))
     return Text("\n").join(lines)
+
+
+def _way_to(address: dashboard.Address) -> str:
+    """Return what has to be done first to see a dashboard from here, if anything; or from where this user is."""
+    is_elsewhere = address.host != socket.gethostname() or "SSH_CONNECTION" in os.environ
+    return f"; from elsewhere, first: {address.tunnel}" if is_elsewhere else ""
 
 
 def first_line_missing(view: RunView, life: Life) -> str:

@@ -42,7 +42,8 @@ def main(directory: Path, part: str) -> int:
     view = opened(run_of(directory, part))
     console = console_of()
     # Nobody copies a path that is broken over two lines; a terminal can do it better.
-    console.print(picture(view, life_of(view), time.time()), soft_wrap=not console.is_terminal)
+    seen = picture(view, life_of(view), time.time(), shows_address=console.is_terminal)
+    console.print(seen, soft_wrap=not console.is_terminal)
     return 0
 
 
@@ -82,11 +83,11 @@ class _Console(Console):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
-def picture(view: RunView, life: Life, now: float) -> RenderableType:
-    """Return all that is to be seen of a run."""
+def picture(view: RunView, life: Life, now: float, *, shows_address: bool = False) -> RenderableType:
+    """Return all that is to be seen of a run; where its dashboard is only on a terminal, which nobody else can read."""
     goes_on = life is Life.GOES_ON
     parts = [
-        sections.head(view, life, now),
+        sections.head(view, life, now, shows_address=shows_address),
         sections.progress(view, life, now),
         sections.rules(view, life, _RULES),
         sections.components(view) if goes_on else None,
@@ -100,7 +101,7 @@ def picture(view: RunView, life: Life, now: float) -> RenderableType:
 def fitting_picture(view: RunView, now: float, console: Console) -> RenderableType:
     """Return what is to be seen of a run that goes on, in no more lines than the terminal has."""
     parts = [
-        sections.head(view, Life.GOES_ON, now),
+        sections.head(view, Life.GOES_ON, now, shows_address=console.is_terminal),
         sections.progress(view, Life.GOES_ON, now),
         sections.rules(view, Life.GOES_ON, min(_FEW_RULES, console.height // 3)),
         sections.failed(view, _FEW),

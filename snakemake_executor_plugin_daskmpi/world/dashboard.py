@@ -16,11 +16,11 @@ import importlib.util
 import secrets
 import socket
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.errors import SettingsError, WorldError
-from snakemake_executor_plugin_daskmpi.world.serve_order import LOOPBACK
+from snakemake_executor_plugin_daskmpi.record.dashboard import LOOPBACK, Address
 
 if TYPE_CHECKING:
     from distributed import Scheduler
@@ -42,27 +42,6 @@ _HANDLER = "daskmpi_dashboard"
 _FAILURE = "failure"
 #: Seconds for the scheduler to answer; arbitrary: it has nothing else to do then.
 _ANSWERS_WITHIN_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the dashboard is."""
-
-    #: Name of rank 0's, which alone can connect.
-    host: str
-    port: int
-    #: First folder of all paths: whoever knows it is let in.
-    word: str
-
-    @property
-    def url(self) -> str:
-        """The first page."""
-        return f"http://{LOOPBACK}:{self.port}/{self.word}/status"
-
-    @property
-    def metrics_url(self) -> str:
-        """What Prometheus is to read."""
-        return f"http://{LOOPBACK}:{self.port}/{self.word}/metrics"
 
 
 def check(settings: Settings) -> None:

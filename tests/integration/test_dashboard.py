@@ -9,8 +9,11 @@ import importlib.util
 import json
 import os
 import pty
+import socket
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,11 +21,12 @@ import pytest
 from bokeh.client import pull_session
 
 from mpis import MPIS
+from records import Record
 from required import at_night, skip_or_fail
+from snakemake_executor_plugin_daskmpi.record import dashboard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from harness import Run, Workflow
 
@@ -80,11 +84,11 @@ def address_of(workflow: Workflow) -> tuple[int, str]:
     """Return the port of a run's dashboard, and its secret word."""
     (path,) = workflow.folder.glob(".snakemake/daskmpi/*/dashboard")
     assert path.stat().st_mode & 0o777 == 0o600
-    page, metrics = path.read_text().splitlines()
+    page, metrics, tunnel = path.read_text().splitlines()
     _, word, last = urlsplit(page).path.split("/")
     assert (last, metrics) == ("status", page.removesuffix("status") + "metrics")
     port = urlsplit(page).port
-    assert port
+    assert tunnel.startswith(f"ssh -L {port}:127.0.0.1:{port} ")
     return port, word
 
 
@@ -171,6 +175,48 @@ def test_a_terminal_shows_the_whole_address(workflow: Workflow):
     port, word = address_of(workflow)
     assert f"daskmpi: http://127.0.0.1:{port}/{word}/status" in shown.decode()
     assert [path for path in readable_by_all(workflow.folder) if word.encode() in path.read_bytes()] == []
+
+
+def status_of(folder: Path, environ: dict[str, str], *command: str) -> str:
+    """Return what status says on a terminal."""
+    ours, theirs = pty.openpty()
+    words = [*command, sys.executable, "-m", "snakemake_executor_plugin_daskmpi", "status", "-d", str(folder)]
+    environ = {**environ, "TERM": "xterm", "COLUMNS": "200"}
+    with open(ours, "rb", buffering=0) as terminal, subprocess.Popen(words, env=environ, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # what reading a terminal says at its end
+            while came := terminal.read(4096):
+                shown += came
+    return shown.decode()
+
+
+def test_status_shows_the_whole_address_on_its_users_terminal_while_the_run_goes_on(workflow: Workflow):
+    with running(workflow, "local"):
+        port, word = address_of(workflow)
+        address = f"Dask's dashboard: http://127.0.0.1:{port}/{word}/status"
+        assert address in status_of(workflow.folder, workflow.environ())
+        command = [sys.executable, "-m", "snakemake_executor_plugin_daskmpi", "status"]
+        piped = subprocess.run(command, cwd=workflow.folder, env=workflow.environ(), capture_output=True, check=True)
+        assert b"goes on" in piped.stdout
+        assert word.encode() not in piped.stdout
+    shown = status_of(workflow.folder, workflow.environ())
+    assert "has ended" in shown
+    assert word not in shown
+
+
+def test_somebody_else_who_may_look_at_a_run_is_shown_no_address(stranger: list[str]):
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        record = Record(Path(name), host="elsewhere")
+        dashboard.write(record.folder, dashboard.Address(socket.gethostname(), 41213, "abc"))
+        for path in (record.path, *record.path.parents):
+            if path.is_relative_to(name):
+                path.chmod(0o755)
+        environ = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+        assert "41213/abc" in status_of(Path(name), environ)
+        shown = status_of(Path(name), environ, *stranger)
+        assert "goes on" in shown
+        assert "abc" not in shown
 
 
 def test_a_bokeh_that_cannot_be_imported_costs_the_dashboard_and_no_job(workflow: Workflow):

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import io
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
 
 from records import START, Record
+from snakemake_executor_plugin_daskmpi.record.dashboard import Address, write
 from snakemake_executor_plugin_daskmpi.record.liveness import Life
 from snakemake_executor_plugin_daskmpi.view.status import fitting_picture, picture
 from snakemake_executor_plugin_daskmpi.view.times import clock
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from rich.console import RenderableType
 
 NOW = START + 100
 
@@ -220,6 +224,39 @@ def test_a_small_terminal_has_the_numbers_of_jobs_first(record: Record):
     rendered = console.render_lines(fitting_picture(record.view(), NOW, console))
     seen = " ".join("".join(segment.text for segment in line).strip() for line in rendered[:8])
     assert "1 of 10 jobs done (10%), 1 running, 2 waiting for workers" in seen
+
+
+def test_where_the_dashboard_is_is_shown_on_a_terminal_while_the_run_goes_on(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+):
+    write(record.folder, Address(socket.gethostname(), 41213, "abc"))
+
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+
+    def on_terminal(life: Life) -> list[str]:
+        return [line.strip() for line in _lines(picture(record.view(), life, NOW, shows_address=True))]
+
+    assert "Dask's dashboard: http://127.0.0.1:41213/abc/status" in on_terminal(Life.GOES_ON)
+    assert not any("abc" in line for line in on_terminal(Life.ENDED) + on_terminal(Life.BROKE_OFF))
+    assert "abc" not in shown(record)
+    console = Console(file=io.StringIO(), width=120, height=40, force_terminal=True)
+    assert any("41213/abc" in line for line in _lines(fitting_picture(record.view(), NOW, console)))
+    console = Console(file=io.StringIO(), width=120, height=40)
+    assert not any("abc" in line for line in _lines(fitting_picture(record.view(), NOW, console)))
+
+
+def test_it_is_told_how_to_reach_the_dashboard_of_another_host(record: Record):
+    write(record.folder, Address("node17", 41213, "abc"))
+    (line,) = [line for line in _lines(picture(record.view(), Life.GOES_ON, NOW, shows_address=True)) if "Dask" in line]
+    address, _, way = line.strip().partition("; ")
+    assert address == "Dask's dashboard: http://127.0.0.1:41213/abc/status"
+    assert way == "from elsewhere, first: ssh -L 41213:127.0.0.1:41213 node17"
+
+
+def _lines(seen: RenderableType) -> list[str]:
+    file = io.StringIO()
+    Console(file=file, width=120, markup=False, highlight=False).print(seen)
+    return file.getvalue().splitlines()
 
 
 def test_colours_are_left_out_where_nobody_wants_them(record: Record, monkeypatch: pytest.MonkeyPatch):
