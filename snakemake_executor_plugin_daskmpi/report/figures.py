@@ -140,6 +140,8 @@ class RunFigures:
     key: KeyFigures
     #: Core-hours, by :class:`Idle`.
     idle_core_h: dict[str, float]
+    #: Those for which ready jobs were too large, by :class:`Lack`.
+    too_large_core_h: dict[str, float]
     chain: list[Link]
     chain_s: float
     rules: list[RuleFigures]
@@ -169,13 +171,14 @@ def figures_of(history: RunHistory, slurm: AllocationFigures | None = None) -> R
         started_at=history.started_at,
         until=history.until,
         key=_key_figures(history, levels, rules),
-        idle_core_h={reason.value: steps.total / 3600 for reason, steps in idle.items()},
+        idle_core_h={reason.value: steps.total / 3600 for reason, steps in idle.by_reason.items()},
+        too_large_core_h={lack.value: steps.total / 3600 for lack, steps in idle.by_lack.items()},
         chain=chain,
         chain_s=sum(link.seconds for link in chain),
         rules=rules,
         workers=_workers(history),
         failures=failures_of(history),
-        series=_series(history, levels, idle),
+        series=_series(history, levels, idle.by_reason),
         slurm=slurm,
         n_skipped=history.n_unreadable,
         is_newer_format=history.is_newer_format,

@@ -16,6 +16,8 @@ from snakemake_executor_plugin_daskmpi.record.run_view import JobView, RunView, 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from snakemake_executor_plugin_daskmpi.record.events import Reason
+
 #: The outcome of a job whose worker died.
 LOST = "lost"
 
@@ -36,6 +38,8 @@ class RunHistory(RunView):
         self._now = time.time() if now is None else now
         #: When it was noted that nothing starts any more.
         self.drained_at: float | None = None
+        #: Why jobs waited, whenever that changed.
+        self.reasons_over_time: list[tuple[float, list[Reason]]] = []
         #: By key of a job.
         self.set_aside_at: dict[str, float] = {}
         #: The logs in a folder.
@@ -107,3 +111,5 @@ class RunHistory(RunView):
             self.drained_at = at
         elif event["event"] == Kind.SET_ASIDE:
             self.set_aside_at.update(dict.fromkeys(event.get("jobs", ()), at))
+        elif event["event"] == Kind.WAITING and self.reasons_at == at:
+            self.reasons_over_time.append((at, self.reasons))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.report.idle import Idle
 from snakemake_executor_plugin_daskmpi.report.wording import core_hours, counted, duration, percent
 
 if TYPE_CHECKING:
@@ -24,7 +25,13 @@ def summaries_of(figures: RunFigures) -> dict[str, str]:
         "GPUs": (series.gpus_granted, series.gpus_offered),
     }
     used = [f"{percent(sum(part) / sum(whole))} of the {name}" for name, (part, whole) in shares.items() if any(whole)]
-    idled = [f"{core_hours(hours)} {reason}" for reason, hours in figures.idle_core_h.items() if hours]
+    lacked = [f"{core_hours(hours)} {lack}" for lack, hours in figures.too_large_core_h.items() if hours]
+    of_these = {Idle.TOO_LARGE.value: f" (for want of: {', '.join(lacked)})"}
+    idled = [
+        f"{core_hours(hours)} {reason}{of_these.get(reason, '')}"
+        for reason, hours in figures.idle_core_h.items()
+        if hours
+    ]
     return {
         "timeline": f"{counted(key.n_done, 'job')} done, {key.n_failed} failed, on {counted(key.n_workers, 'worker')} "
         f"in {duration(key.makespan_s)}; the cores were given to jobs for {percent(key.utilisation)} of the time.",

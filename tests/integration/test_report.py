@@ -66,6 +66,26 @@ def test_a_run_is_told_with_its_retries_its_chain_and_where_its_cores_were(workf
     ]
 
 
+def test_for_want_of_what_cores_idled_while_jobs_waited_is_told(workflow):
+    workflow.write(
+        "Snakefile",
+        """
+        rule all:
+            input: expand("large.{n}", n=range(2))
+
+        rule large:
+            output: "large.{n}"
+            resources: mem_mb=600
+            shell: "sleep 2; touch {output}"
+        """,
+    )
+    workflow.start("--daskmpi-workers", "1", "--daskmpi-cores", "4", "--daskmpi-mem-mb", "1000").ends_with(0)
+    told = report(workflow)
+    # Three cores idled for two seconds while the second job waited, which asks for one.
+    assert [lack for lack, hours in told["too_large_core_h"].items() if hours] == ["memory"]
+    assert told["too_large_core_h"]["memory"] * 3600 >= 1.9
+
+
 def test_a_worker_that_died_and_what_it_ran_are_told(workflow):
     workflow.write(
         "Snakefile",
