@@ -96,12 +96,19 @@ def _require_bokeh() -> None:
 
 
 def _write(name: str, text: str) -> None:
-    """Write a file whole or not at all, and say so, but not amid what goes to the standard output."""
+    """Write a file whole or not at all, and say so, but not amid what goes to the standard output.
+
+    A device, a pipe or a link is no file to replace: root would put one in the place of /dev/null.
+    """
     if name == _STDOUT:
         sys.stdout.write(text)
         return
+    path = Path(name)
     try:
-        whole_file.write(Path(name), text)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            path.write_text(text, encoding="utf-8")
+        else:
+            whole_file.write(path, text)
     except OSError as error:
         raise SettingsError(
             f"{name} cannot be written.",

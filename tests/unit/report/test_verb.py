@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +97,22 @@ def test_where_the_page_cannot_be_written_nothing_is_left_and_the_way_out_is_tol
     run(tmp_path, "2026-01-01T1")
     assert cli.main(["report", "-d", str(tmp_path), "-o", str(tmp_path / "none" / "page.html")]) == 2
     assert "Next: snakemake-daskmpi report --output FILE" in capsys.readouterr().err
+
+
+def test_a_pipe_and_a_link_are_written_to_and_stay_what_they_are(tmp_path):
+    run(tmp_path, "2026-01-01T1")
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/null")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert cli.main(["report", "-d", str(tmp_path), "--json", str(link), "--csv", str(pipe)]) == 0
+        assert os.read(reader, 65536).startswith(b"run_id,job,")
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert Path("/dev/null").is_char_device()
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["--json", "-"], 0), (["--csv", "-"], 0), ([], 2)])
