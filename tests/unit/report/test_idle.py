@@ -27,7 +27,7 @@ def idle(record):
 
 def lacks(record):
     """Return core-seconds for which jobs were too large, by what they lacked."""
-    told = figures_of(history_of(record.write(), BEGIN + 10_000))
+    told = figures_of(history_of(record.folder, START + 10_000))
     by_lack = {Lack(lack): hours * 3600 for lack, hours in told.too_large_core_h.items() if hours}
     assert sum(by_lack.values()) == pytest.approx(told.idle_core_h[Idle.TOO_LARGE] * 3600)
     return pytest.approx(by_lack)
@@ -113,7 +113,7 @@ def test_a_job_does_not_fit_a_worker_of_another_component(record):
 )
 def test_what_jobs_lacked_is_what_the_record_said_of_jobs_that_ask_for_the_same(record, cause, lack):
     asks = {"cores": 2, "mem_mb": 1001, "runtime_min": 5}
-    record.submitted(1, 0, asks=asks)
+    record.submitted("1", asks=asks)
     waiting(record, 0, (cause, asks), ("turn", {"cores": 2}))
     record.end(10)
     assert lacks(record) == {lack: 2 * 10}
@@ -121,8 +121,8 @@ def test_what_jobs_lacked_is_what_the_record_said_of_jobs_that_ask_for_the_same(
 
 def test_what_jobs_lacked_is_what_was_said_last_or_else_next_and_is_not_known_without_either(record):
     asks = {"cores": 4, "mem_mb": 900}
-    record.job(1, 0, 20, RANK, [0], asks={"mem_mb": 200})
-    record.submitted(2, 0, asks=asks)
+    record.job("r", 0, 20, asks={"mem_mb": 200})
+    record.submitted("2", asks=asks)
     waiting(record, 2, ("memory", asks))
     waiting(record, 8, ("cores", asks))
     waiting(record, 15, ("memory", {"mem_mb": 5000}))
@@ -133,8 +133,8 @@ def test_what_jobs_lacked_is_what_was_said_last_or_else_next_and_is_not_known_wi
 def test_what_idles_is_parted_by_what_jobs_lack_in_proportion_to_the_cores_that_they_ask_for(record):
     large, wide = {"cores": 1, "mem_mb": 2000}, {"cores": 5}
     for number in range(3):
-        record.submitted(number, 0, asks=large)
-    record.submitted(9, 0, asks=wide)
+        record.submitted(str(number), asks=large)
+    record.submitted("9", asks=wide)
     waiting(record, 0, ("memory", large), ("cores", wide))
     record.end(10)
     assert lacks(record) == {Lack.MEMORY: 10 * 4 * 3 / 8, Lack.CORES: 10 * 4 * 5 / 8}
@@ -142,33 +142,30 @@ def test_what_idles_is_parted_by_what_jobs_lack_in_proportion_to_the_cores_that_
 
 def test_of_several_reasons_for_the_same_need_the_first_one_counts(record):
     asks = {"cores": 4, "mem_mb": 2000}
-    record.submitted(1, 0, asks=asks, priority=1)
+    record.submitted("1", asks=asks, priority=1)
     waiting(record, 0, ("memory", asks), ("cores", {**asks, "runtime_min": 3}))
     record.end(10)
     assert lacks(record) == {Lack.MEMORY: 4 * 10}
 
 
 def test_a_job_can_be_too_large_by_its_scratch_space(tmp_path):
-    record = Record(tmp_path / "run")
-    record.run()
-    offer = {"cores": [0, 1, 2, 3], "mem_mb": 1000, "disk_mb": 100, "gpus": [], "components": None}
-    record.note("worker", 0, worker=RANK, host="h", het_group=None, **offer)
-    record.job(1, 0, 10, RANK, [0], asks={"disk_mb": 60})
-    record.job(2, 10, 20, RANK, [0], asks={"disk_mb": 60}, submitted_at=0)
+    record = Record(tmp_path)
+    record.worker(disk_mb=100)
+    record.job("r", 0, 10, asks={"disk_mb": 60})
+    record.job("r", 10, 10, asks={"disk_mb": 60}, submitted_at=0)
     waiting(record, 0, ("disk", {"disk_mb": 60}))
     record.end(20)
     assert idle(record) == {Idle.TOO_LARGE: 1 * 10, Idle.NO_JOB: 2 * 10 + 3 * 10}
     assert lacks(record) == {Lack.DISK: 1 * 10}
-    told = figures_of(history_of(record.folder, BEGIN + 10_000))
+    told = figures_of(history_of(record.folder, START + 10_000))
     assert "ready jobs too large for what was free (for want of: 10 core-s scratch space)" in summaries_of(told)["idle"]
 
 
 def test_reasons_whose_time_is_missing_are_passed_over(record):
-    record.submitted(1, 0, asks={"cores": 5})
+    record.submitted("1", asks={"cores": 5})
     waiting(record, 0, ("cores", {"cores": 5}))
-    with_no_time = '{"event": "waiting", "time": null, "reasons": []}'
-    path = record.write() / "events.jsonl"
-    path.write_text(path.read_text() + with_no_time + "\n")
-    told = figures_of(history_of(record.folder, path.stat().st_mtime))
+    record.write('{"event": "waiting", "time": null, "reasons": []}\n')
+    record.end(10)
+    told = figures_of(history_of(record.folder, START + 10_000))
     assert told.n_skipped == 1
     assert {lack for lack, hours in told.too_large_core_h.items() if hours} == {Lack.CORES}
