@@ -9,9 +9,12 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import shutil
+import socket
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.client.demand import shapes_of
+from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.growth import by_hand, orders
 from snakemake_executor_plugin_daskmpi.growth.further_job import Phase
 from snakemake_executor_plugin_daskmpi.growth.grower import Grower
@@ -78,9 +81,21 @@ class Growing:
     def of(  # noqa: PLR0913, PLR0917 - the parts of a run
         cls, settings: Settings, world: World, pool: Pool, state: RunState, reports: Reports, folder: Path
     ) -> Growing | None:
-        """Let a run grow; None if it cannot, since its ranks do not know who speaks to them."""
+        """Let a run grow; None if it cannot, since its ranks do not know who speaks to them.
+
+        Raises
+        ------
+        SettingsError
+            If it is to grow, and there is no Slurm here.
+        """
         if world.credentials is None:
             return None
+        if settings.grow and shutil.which("sbatch") is None:
+            raise SettingsError(
+                "--daskmpi-grow needs Slurm where Snakemake runs, to submit further jobs.",
+                seen=f"sbatch is not on PATH on {socket.gethostname()}.",
+                next_step="start the run on a node that has Slurm's programs, or leave --daskmpi-grow out.",
+            )
         if not bootstrap.is_in_slurm_step():
             # What the settings say of workers is about those on this machine.
             settings = dataclasses.replace(settings, workers=None, cores=None, mem_mb=None, gpus=None)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -135,3 +137,15 @@ def test_this_process_becomes_mpiexec_with_the_same_command_line_after_it_has_le
     before_program, _, after_program = said.partition(program)
     assert before_program.splitlines() == ["let go", f"{LAUNCHED}=mpiexec", "-v", "-n", "5", sys.executable, "-P", "-c"]
     assert after_program.split() == ["all", "--cores", "2"]
+
+
+def test_a_run_that_is_to_grow_where_there_is_no_slurm_is_refused_before_anything_starts(workflow: Workflow):
+    workflow.write("Snakefile", "rule all:\n    output: 'a'\n    shell: 'touch {output}'\n")
+    (folder := workflow.folder / "bin").mkdir()
+    for program in ("bash", "sh", "touch"):
+        (folder / program).symlink_to(shutil.which(program) or "")
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(folder)])
+    run = workflow.start("--daskmpi-grow", "1", env={"PATH": path})
+    assert run.wait() == 1
+    assert "--daskmpi-grow needs Slurm where Snakemake runs" in run.text
+    assert not workflow.has("a")
