@@ -19,6 +19,7 @@ from snakemake_executor_plugin_daskmpi.growth import by_hand, orders
 from snakemake_executor_plugin_daskmpi.growth.further_job import Phase
 from snakemake_executor_plugin_daskmpi.growth.grower import Grower
 from snakemake_executor_plugin_daskmpi.rank import graces
+from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 from snakemake_executor_plugin_daskmpi.slurm.submission import leftovers
 from snakemake_executor_plugin_daskmpi.world import bootstrap, workers
 from snakemake_executor_plugin_daskmpi.world.gate import Gate
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.planning.demand import Shape
     from snakemake_executor_plugin_daskmpi.rank.security import Credentials
     from snakemake_executor_plugin_daskmpi.resources import JobResources, WorkerResources
-    from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.world.link import World
 
 _log = logging.getLogger(__name__)
@@ -96,10 +96,12 @@ class Growing:
                 seen=f"sbatch is not on PATH on {socket.gethostname()}.",
                 next_step="start the run on a node that has Slurm's programs, or leave --daskmpi-grow out.",
             )
+        told = dataclasses.asdict(settings)
         if not bootstrap.is_in_slurm_step():
             # What the settings say of workers is about those on this machine.
-            settings = dataclasses.replace(settings, workers=None, cores=None, mem_mb=None, gpus=None)
-        growing = cls(world, pool, state, reports, settings, folder, world.credentials)
+            told |= dict.fromkeys(("workers", "cores", "mem_mb", "gpus"))
+        # Not of the class that Snakemake has made: to make one is to enter a world.
+        growing = cls(world, pool, state, reports, Settings(**told), folder, world.credentials)
         world.link.loop.call_soon_threadsafe(setattr, pool, "grower", growing)
         return growing
 
