@@ -107,15 +107,19 @@ class Growing:
 
     def close(self) -> None:
         """End all further jobs; the run is over. May be called by any of Snakemake's threads."""
-        if jobs := self._grower.close():
-            # First: whoever ends this run may not leave it much time.
+        if not (jobs := self._grower.close()):
+            return
+        if self._state.is_cancelled:
+            # Whoever ends this run may not leave it much time: Slurm kills it soon after its SIGTERM.
+            leftovers.end_all(self._folder, 0.0)
+        else:
             leftovers.cancel_waiting(self._folder)
             with contextlib.suppress(Exception):
                 self._world.link.call(self._see_off(jobs), timeout_s=graces.RANK_S)
             leftovers.end_all(self._folder, graces.BY_ITSELF_S)
-            for job in jobs:
-                job.phase = Phase.ENDED
-                self.note(job, why=_OVER)
+        for job in jobs:
+            job.phase = Phase.ENDED
+            self.note(job, why=_OVER)
 
     async def _see_off(self, jobs: Iterable[FurtherJob]) -> None:
         """Have all workers of further jobs leave, and wait until they have."""
