@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Shape
     from snakemake_executor_plugin_daskmpi.planning.grouping import Part
+    from snakemake_executor_plugin_daskmpi.planning.sizing import Sizing
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.slurm.site import Site
 
@@ -106,10 +107,7 @@ def further_plans(
 
 
 def _plans_for(part: Part, settings: Settings, target_min: float, most: int) -> list[Plan]:
-    nodes = n_nodes(part.partition)
-    most_nodes = min(nodes, part.partition.max_nodes or nodes)
-    caps = Caps(settings.workers or settings.max_workers, settings.max_cores, most_nodes)
-    sizing = best_sizing(part, settings, caps, target_min, roomy=False)
+    sizing = _sizing(part, settings, target_min)
     if sizing is None:
         return []
     n_jobs = max(1, min(most, sizing.workers, nodes_taken(part, sizing.size, sizing.workers)))
@@ -120,6 +118,17 @@ def _plans_for(part: Part, settings: Settings, target_min: float, most: int) -> 
         Plan((replace(component, n_tasks=each + (number < more)),), walltime_min, has_head=False)
         for number in range(n_jobs)
     ]
+
+
+def _sizing(part: Part, settings: Settings, target_min: float) -> Sizing | None:
+    """Return the best workers for a part; None if no workers within the limits hold all its jobs."""
+    nodes, most = n_nodes(part.partition), settings.workers or settings.max_workers
+    # On one of them may be ranks 0 and 1: a job that wants all nodes would wait for the end of the run.
+    for left in (nodes - 1, nodes):
+        caps = Caps(most, settings.max_cores, min(left, part.partition.max_nodes or left))
+        if sizing := best_sizing(part, settings, caps, target_min, roomy=False):
+            return sizing
+    return None
 
 
 def _walltime_min(part: Part, settings: Settings, target_min: float) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from demands import SITE, need
+from demands import MAIN, SITE, need
 from snakemake_executor_plugin_daskmpi.errors import LaunchError, SettingsError
 from snakemake_executor_plugin_daskmpi.planning.demand import Shape
 from snakemake_executor_plugin_daskmpi.planning.further import Size, further_plans, plan_by_hand
@@ -40,6 +40,16 @@ def test_each_kind_of_worker_is_a_job_of_its_own():
     assert {plan.components[0].partition for plan in plans} == {"main", "gpu"}
     assert all(len(plan.components) == 1 for plan in plans)
     assert components(further_plans(shapes, SITE, Settings(), 40.0, 1).plans)[0][0] == "main", "most work first"
+
+
+def test_a_job_leaves_a_node_to_ranks_0_and_1_if_it_can():
+    # Of four nodes with eight CPUs, three.
+    (plan,) = further_plans([shape(500)], SITE, Settings(max_workers=99), 5.0, 1).plans
+    assert plan.n_workers * plan.components[0].cpus_per_task == 24
+    (plan,) = further_plans([shape(1, 8, tasks=4)], SITE, Settings(), 5.0, 1).plans
+    assert components([plan]) == [("main", 4, 8)], "which needs all"
+    one = replace(SITE, partitions=(replace(MAIN, nodes=(replace(MAIN.nodes[0], count=1),)),))
+    assert further_plans([shape(8)], one, Settings(), 5.0, 1).plans
 
 
 def test_what_no_node_holds_is_told_and_the_rest_is_planned():
