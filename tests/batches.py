@@ -33,6 +33,12 @@ ALIKE = Plan(
     walltime_min=60,
     why="One component: all jobs are alike.",
 )
+ALONE = Plan(
+    (replace(HEAD, multithread=True),),
+    walltime_min=240,
+    why="With --daskmpi-grow: ranks 0 and 1 alone, and workers that come and go.",
+    further=(BIG,),
+)
 TWO = Plan((HEAD, BIG), walltime_min=90, why="Two components: ranks 0 and 1 need little.")
 THREE = Plan((HEAD, BIG, GPU), walltime_min=3000, why="Three components.", notes=("2 rules do not say their runtime.",))
 
@@ -75,6 +81,7 @@ CH_RUN = replace(APPTAINER, runtime="ch-run", image="/home/ada/image")
 
 CASES: dict[str, tuple[Plan, Batch]] = {
     "homogeneous": (ALIKE, PLAIN),
+    "alone": (ALONE, replace(PLAIN, command=(*PLAIN.command, "--daskmpi-grow=4", "--daskmpi-components="))),
     "two_components": (TWO, HET),
     "three_components": (THREE, replace(HET, srun=("srun", "--mpi=pmi2", "--het-group=0-2"))),
     "everything": (EVERYTHING_PLAN, EVERYTHING),

@@ -11,8 +11,8 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.advise.runs import are_one_chain, jobs_of
-from snakemake_executor_plugin_daskmpi.planning.planner import walltime_for
 from snakemake_executor_plugin_daskmpi.planning.table import grid
+from snakemake_executor_plugin_daskmpi.planning.walltimes import walltime_for
 from snakemake_executor_plugin_daskmpi.profile.profile import scalar
 from snakemake_executor_plugin_daskmpi.record.liveness import life_of
 from snakemake_executor_plugin_daskmpi.settings.durations import duration_text, render_walltime

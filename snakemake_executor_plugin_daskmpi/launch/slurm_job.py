@@ -85,7 +85,7 @@ def show_plan(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> 
 
     demand = _demand(dag)
     plan = plan_of(demand, ask_site(), settings)
-    _print_and_end(render_plan(plan, demand, forecast_of(plan, demand)), before_exec)
+    _print_and_end(render_plan(plan, demand, forecast_of(plan, demand), settings.grow), before_exec)
 
 
 def show_script(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoReturn:

@@ -41,8 +41,10 @@ def components_of(draft: Draft, demand: Demand, settings: Settings) -> tuple[Com
     components = [first, *parts]
     for_all, for_one = _sbatch_args(settings.sbatch_args or "")
     names = [component.name for component in components]
+    # A run that may grow can have one instead of this.
+    known = {*names, HEAD_NAME} if settings.grow else {*names}
     for name in for_one:
-        if name not in names:
+        if name not in known:
             near = nearest(name, names)
             raise LaunchError(
                 f"There is no component {name!r}.{did_you_mean(near)}",
@@ -50,6 +52,13 @@ def components_of(draft: Draft, demand: Demand, settings: Settings) -> tuple[Com
                 next_step=f"begin the line with '{near or names[-1]}: ', or leave the name out for all.",
             )
     return tuple(_with_extra(component, (*for_all, *for_one.get(component.name, ()))) for component in components)
+
+
+def head_component(draft: Draft, settings: Settings) -> Component:
+    """Return the component of ranks 0 and 1 alone, of a run whose workers come in further jobs."""
+    for_all, for_one = _sbatch_args(settings.sbatch_args or "")
+    head = _head(draft, settings)
+    return _with_extra(head, (*for_all, *for_one.get(head.name, ())))
 
 
 def further_component(part: Part, sizing: Sizing, settings: Settings) -> Component:

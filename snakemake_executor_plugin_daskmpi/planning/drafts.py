@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.slurm.site import Partition
 
 #: A component more has to save so much of the cost of doing without: it needs a node of its own.
-_CLEARLY = 0.8
+CLEARLY = 0.8
 #: Costs that differ by less are the same.
 _SAME = 1.01
 
@@ -88,10 +88,14 @@ class Draft:
         return max(sizing.minutes for sizing in self.sizings)
 
     @property
+    def cpus(self) -> float:
+        """CPUs that the site cannot give to others."""
+        return sum(sizing.cpus for sizing in self.sizings) + (self.head.cpus if self.host is None else 0.0)
+
+    @property
     def cost(self) -> float:
         """CPU-minutes that the site cannot give to others."""
-        head = self.head.cpus if self.host is None else 0.0
-        return self.minutes * (sum(sizing.cpus for sizing in self.sizings) + head)
+        return self.minutes * self.cpus
 
     @property
     def flaws(self) -> tuple[int, int]:
@@ -128,9 +132,9 @@ def _search(parts: Sequence[Part], terms: Terms) -> Draft | None:
 
 def _is_clearly_better(draft: Draft, other: Draft, target_min: float) -> bool:
     """Say whether a draft with a component more is clearly cheaper, or ends so much sooner that it is worth more."""
-    cheaper = draft.cost < other.cost * _CLEARLY
-    sooner = max(draft.minutes, target_min) < other.minutes * _CLEARLY
-    worth_it = draft.cost * draft.minutes < other.cost * other.minutes * _CLEARLY
+    cheaper = draft.cost < other.cost * CLEARLY
+    sooner = max(draft.minutes, target_min) < other.minutes * CLEARLY
+    worth_it = draft.cost * draft.minutes < other.cost * other.minutes * CLEARLY
     return draft.flaws <= other.flaws and (cheaper or (sooner and worth_it))
 
 

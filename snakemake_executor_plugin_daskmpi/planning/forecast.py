@@ -17,7 +17,7 @@ from snakemake_executor_plugin_daskmpi.placement.placement import Placement
 from snakemake_executor_plugin_daskmpi.resources import UNLIMITED_DISK_MB, WorkerResources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Demand
     from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
@@ -39,6 +39,8 @@ class Activity:
     busy: tuple[float, ...]
     #: By rule, how many jobs ran here.
     rules: dict[str, int]
+    #: Of each worker, from when to when it runs jobs, in minutes.
+    spans: tuple[tuple[tuple[float, float], ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Forecast:
 class _Run:
     """One job that ran."""
 
-    component: int
+    worker: str
     rule: str
     cores: int
     start: float
@@ -72,33 +74,50 @@ class _Run:
 
 
 def forecast_of(plan: Plan, demand: Demand) -> Forecast:
-    """Play the demand through the workers of a plan.
+    """Play the demand through the workers of a plan; those that come and go in further jobs are always there.
 
     Raises
     ------
     ValueError
         If some job fits no worker, which no plan should have.
     """
-    components = plan.components
-    runs = _runs(*_placement(components), demand)
+    workers = _workers_of(plan)
+    runs = _runs(_placement(workers), demand)
     makespan = max((run.end for run in runs), default=0.0)
+    by_worker: dict[str, list[_Run]] = {name: [] for names in workers.values() for name in names}
+    for run in runs:
+        by_worker[run.worker].append(run)
     activities = []
-    for index, component in enumerate(components):
-        workers = _workers_in(index, component)
-        its_runs = [run for run in runs if run.component == index]
-        if workers:
-            activities.append(
-                Activity(
-                    component.name,
-                    workers,
-                    workers * component.cpus_per_task,
-                    sum(run.cores * (run.end - run.start) for run in its_runs),
-                    len(its_runs),
-                    _busy(its_runs, makespan),
-                    dict(Counter(run.rule for run in its_runs)),
-                )
+    for component, names in workers.items():
+        its_runs = [run for name in names for run in by_worker[name]]
+        activities.append(
+            Activity(
+                component.name,
+                len(names),
+                len(names) * component.cpus_per_task,
+                sum(run.cores * (run.end - run.start) for run in its_runs),
+                len(its_runs),
+                _busy(its_runs, makespan),
+                dict(Counter(run.rule for run in its_runs)),
+                tuple(merged_spans((run.start, run.end) for run in by_worker[name]) for name in names),
             )
+        )
     return Forecast(makespan, tuple(activities))
+
+
+def merged_spans(spans: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Return stretches of time with those in one that meet or overlap.
+
+    >>> merged_spans([(5, 6), (0, 2), (2, 3), (1, 2)])
+    ((0, 3), (5, 6))
+    """
+    found: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return tuple(found)
 
 
 def makespan_on(
@@ -127,18 +146,24 @@ def makespan_on(
     placement = Placement(max_cores=max_cores)
     for number, (offer, step_group) in enumerate(workers):
         placement.add_worker(str(number), offer, step_group)
-    runs = _runs(placement, dict.fromkeys(map(str, range(len(workers))), 0), demand, n_behind)
+    runs = _runs(placement, demand, n_behind)
     return max((run.end for run in runs), default=0.0)
 
 
-def _workers_in(index: int, component: Component) -> int:
-    """Return the number of a component's workers: ranks 0 and 1 are the first two tasks of the first one."""
-    return component.n_tasks - (2 if index == 0 else 0)
+def _workers_of(plan: Plan) -> dict[Component, list[str]]:
+    """Return the components that have workers, and names for these."""
+    numbers = {component: component.n_tasks for component in (*plan.components, *plan.further)}
+    if plan.has_head:
+        # Ranks 0 and 1 are the first two tasks of the first one.
+        numbers[plan.components[0]] -= 2
+    return {
+        component: [f"{component.name}.{index}" for index in range(number)]
+        for component, number in numbers.items()
+        if number
+    }
 
 
-def _runs(
-    placement: Placement, component_of: Mapping[str, int], demand: Demand, n_behind: Sequence[int] | None = None
-) -> list[_Run]:
+def _runs(placement: Placement, demand: Demand, n_behind: Sequence[int] | None = None) -> list[_Run]:
     """Return when and where each job runs, each as soon as those before it are done and a worker has room."""
     waiting, left = demand.dependents(), [len(job.after) for job in demand.jobs]
     n_behind = demand.n_behind() if n_behind is None else n_behind
@@ -157,7 +182,7 @@ def _runs(
             job = demand.jobs[int(assignment.key)]
             end = now + job.need.minutes
             heappush(ends, (end, int(assignment.key)))
-            runs.append(_Run(component_of[assignment.worker], job.rule, job.need.cores, now, end))
+            runs.append(_Run(assignment.worker, job.rule, job.need.cores, now, end))
         if not ends:
             raise ValueError(f"{placement.queued} jobs fit no worker: {placement.unplaceable()[:3]}")
         now, ready = ends[0][0], []
@@ -172,10 +197,10 @@ def _runs(
     return runs
 
 
-def _placement(components: Sequence[Component]) -> tuple[Placement, dict[str, int]]:
-    """Return an empty queue over all workers, and to which component each belongs."""
-    placement, component_of = Placement(), {}
-    for index, component in enumerate(components):
+def _placement(workers: Mapping[Component, Sequence[str]]) -> Placement:
+    """Return an empty queue over all workers."""
+    placement = Placement()
+    for component, names in workers.items():
         offer = WorkerResources(
             cores=tuple(range(component.cpus_per_task)),
             mem_mb=component.cpus_per_task * component.mem_per_cpu_mb,
@@ -183,11 +208,9 @@ def _placement(components: Sequence[Component]) -> tuple[Placement, dict[str, in
             gpus=tuple(map(str, range(component.gpus_per_task))),
             components=component.serves,
         )
-        for number in range(_workers_in(index, component)):
-            name = f"{index}.{number}"
+        for name in names:
             placement.add_worker(name, offer, component.name)
-            component_of[name] = index
-    return placement, component_of
+    return placement
 
 
 def _busy(runs: Sequence[_Run], makespan: float) -> tuple[float, ...]:

@@ -97,20 +97,32 @@ def further_plans(
         left = most - len(found.plans)
         if left < 1:
             break
-        # Each kind of worker should get one before any gets two.
-        share = max(1, left - (len(parts) - number - 1))
-        plans = _plans_for(part, settings, target_min, share)
+        plans = _plans_for(part, settings, target_min, share_of(left, len(parts) - number))
         found.plans += plans
         if not plans:
             found.impossible += [(shape, shortage([part], settings, site)) for shape in part.shapes]
     return found
 
 
+def share_of(left: int, n_parts: int) -> int:
+    """Return how many of the jobs that are left a part may have: each of those that follow should get one, too.
+
+    >>> share_of(4, 3), share_of(1, 3)
+    (2, 1)
+    """
+    return max(1, left - (n_parts - 1))
+
+
+def n_jobs_of(part: Part, sizing: Sizing, most: int) -> int:
+    """Return to how many jobs the workers of a part are shared out."""
+    return max(1, min(most, sizing.workers, nodes_taken(part, sizing.size, sizing.workers)))
+
+
 def _plans_for(part: Part, settings: Settings, target_min: float, most: int) -> list[Plan]:
     sizing = _sizing(part, settings, target_min)
     if sizing is None:
         return []
-    n_jobs = max(1, min(most, sizing.workers, nodes_taken(part, sizing.size, sizing.workers)))
+    n_jobs = n_jobs_of(part, sizing, most)
     each, more = divmod(sizing.workers, n_jobs)
     component = further_component(part, sizing, settings)
     walltime_min = _walltime_min(part, settings, target_min)

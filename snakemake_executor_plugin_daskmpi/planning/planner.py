@@ -4,12 +4,12 @@ Runs on: the login node. Pure.
 
 What the rules ask for and what the site has give parts (``grouping``), these give drafts of components with their cost
 (``sizing``, ``drafts``). The best draft is played through once (``forecast``), a few times with more workers if it
-would not end in time. What cannot be is refused on the way (``feasibility``, ``shortage``).
+would not end in time. What cannot be is refused on the way (``feasibility``, ``shortage``). A run that may grow can
+begin without any of its workers (``growing``).
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,8 +20,10 @@ from snakemake_executor_plugin_daskmpi.planning.components import components_of
 from snakemake_executor_plugin_daskmpi.planning.drafts import Draft, Head, Terms, best_draft, n_nodes
 from snakemake_executor_plugin_daskmpi.planning.forecast import forecast_of
 from snakemake_executor_plugin_daskmpi.planning.grouping import parts_of
-from snakemake_executor_plugin_daskmpi.planning.remarks import remarks, why
+from snakemake_executor_plugin_daskmpi.planning.growing import Growing, growing_of
+from snakemake_executor_plugin_daskmpi.planning.remarks import on_growing, remarks, why, why_growing
 from snakemake_executor_plugin_daskmpi.planning.shortage import shortage
+from snakemake_executor_plugin_daskmpi.planning.walltimes import TIME_TO_USE, Lifetime, most_minutes, walltime_for
 from snakemake_executor_plugin_daskmpi.settings.durations import parse_walltime
 from snakemake_executor_plugin_daskmpi.slurm.plan import Plan
 
@@ -29,17 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Demand
+    from snakemake_executor_plugin_daskmpi.planning.forecast import Forecast
     from snakemake_executor_plugin_daskmpi.planning.grouping import Part
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.slurm.site import Partition, Site
 
 #: Minutes of work that are worth the wait in a queue; more workers would not be. Arbitrary.
 WORTH_QUEUEING_MIN = 10
-#: The part of a walltime by which all jobs should have ended.
-_TIME_TO_USE = 0.8
-#: Walltime per forecast makespan, where all rules state their runtime, where some have the mean of an earlier run, and
-#: where some are not known at all; and for the start.
-_MARGIN, _MARGIN_WHEN_RECORDED, _MARGIN_WHEN_ASSUMED, _START_MIN = 1.25, 1.5, 2.0, 2
 #: Rank 1 in MB: 165 of its own, rounded up generously; and for each job of the DAG. ``snakemake -n`` grows by 12.6 kB a
 #: job (93, 105, 218 MiB for 101, 1,001, 10,001 jobs; Snakemake 9.27); a run keeps a few objects more of each.
 _HEAD_MB, _HEAD_MB_PER_JOB = 300, 0.03
@@ -68,30 +66,41 @@ def plan_of(demand: Demand, site: Site, settings: Settings) -> Plan:
     asked_min = parse_walltime(settings.walltime) if settings.walltime else None
     chain_min = demand.critical_path_min()
     parts, notes = parts_of(shapes, site, settings)
-    head = _head(parts, demand, site, settings, asked_min or chain_min)
-    strictest = min((head.partition, *(part.partition for part in parts)), key=_max_minutes)
-    if asked_min is not None:
-        _check_asked(asked_min, demand, strictest, site)
-    elif chain_min > _max_minutes(strictest):
-        raise feasibility.chain_too_long(chain_min, strictest, site)
-    limit_min = asked_min or strictest.max_minutes
+    places = _places(parts, site, settings)
+    head = _head(parts, demand, settings, places, asked_min or chain_min)
+    strictest = min((head.partition, *(part.partition for part in parts)), key=most_minutes)
+    lifetime = Lifetime(asked_min, chain_min, strictest)
+    _check_asked(lifetime, demand)
+    if not lifetime.can_be and not settings.grow:
+        raise _too_long(lifetime, site)
+    limit_min = lifetime.limit_min
     target_min = max(chain_min, float(WORTH_QUEUEING_MIN))
     if limit_min:
-        in_time = limit_min * _TIME_TO_USE
+        in_time = limit_min * TIME_TO_USE
         target_min = in_time if asked_min else min(target_min, in_time)
     terms = Terms(head, settings, target_min, roomy=bool(demand.assumed_memory))
     found = _drafted(parts, terms, demand, limit_min)
     if found is None:
         raise shortage(parts, settings, site)
-    draft, plan = found
+    draft, plan, forecast = found
     walltime_min = asked_min or walltime_for(plan.makespan_min, demand, limit_min)
     plan = replace(plan, walltime_min=walltime_min, why=why(draft, settings))
+    if settings.grow:
+        growing = growing_of((draft, plan, forecast), lifetime, places, settings)
+        if isinstance(growing, Growing) and (because := why_growing(growing, plan, lifetime, settings)):
+            draft, plan = growing.draft, replace(growing.plan, why=because)
+        elif lifetime.can_be:
+            notes.append(on_growing(growing, settings))
+        else:
+            raise _too_long(lifetime, site)
     return replace(plan, notes=(*notes, *remarks(draft, plan, demand, settings)))
 
 
-def _drafted(parts: Sequence[Part], terms: Terms, demand: Demand, limit_min: int | None) -> tuple[Draft, Plan] | None:
-    """Return the best draft, and the plan that it gives with its forecast; with more workers where time is short."""
-    best: tuple[Draft, Plan] | None = None
+def _drafted(
+    parts: Sequence[Part], terms: Terms, demand: Demand, limit_min: int | None
+) -> tuple[Draft, Plan, Forecast] | None:
+    """Return the best draft, the plan that it gives, and its forecast; with more workers where time is short."""
+    best: tuple[Draft, Plan, Forecast] | None = None
     for _ in range(_ATTEMPTS):
         draft = best_draft(parts, terms)
         if draft is None:
@@ -101,45 +110,44 @@ def _drafted(parts: Sequence[Part], terms: Terms, demand: Demand, limit_min: int
             forecast = forecast_of(plan, demand)
             plan = replace(plan, makespan_min=forecast.makespan_min, utilisation=forecast.utilisation)
             if best is None or plan.makespan_min < best[1].makespan_min:
-                best = draft, plan
-        if not limit_min or best[1].makespan_min <= limit_min * _TIME_TO_USE:
+                best = draft, plan, forecast
+        if not limit_min or best[1].makespan_min <= limit_min * TIME_TO_USE:
             break
         terms = replace(terms, target_min=terms.target_min * 0.9)
     return best
 
 
-def walltime_for(makespan_min: float, demand: Demand, limit_min: int | None = None) -> int:
-    """Return the forecast with a margin, rounded up to five minutes, within the limit."""
-    margin = _MARGIN_WHEN_RECORDED if demand.recorded_runtime else _MARGIN
-    margin = _MARGIN_WHEN_ASSUMED if demand.assumed_runtime else margin
-    walltime_min = math.ceil((makespan_min * margin + _START_MIN) / 5) * 5
-    return min(walltime_min, limit_min or walltime_min)
-
-
-def _head(parts: Sequence[Part], demand: Demand, site: Site, settings: Settings, needed_min: float) -> Head:
-    """Return what ranks 0 and 1 need: memory for the DAG and for the largest local rule; and where they may be."""
-    local = max((job.need.resources.mem_mb for job in demand.jobs if job.need.is_local), default=0)
-    mem_mb = -(-int(_HEAD_MB + _HEAD_MB_PER_JOB * len(demand.jobs) + local) // 256) * 256
+def _places(parts: Sequence[Part], site: Site, settings: Settings) -> list[Partition]:
+    """Return where ranks 0 and 1 may be if they are not among the workers, the best first."""
     chosen = feasibility.usable_partition(settings.partition, "", site) if settings.partition else None
     usual = next((part.partition for part in parts if "" in part.serves), None) or site.partition(None)
     places = [chosen, usual, *(part.partition for part in parts)]
     # Where the workers fill all nodes, ranks 0 and 1 may be anywhere that is open to all.
     places += [place for place in site.partitions if place.accounts is None and place.qos is None]
-    usable = [place for place in places if place and place.is_up and place.nodes]
+    return [place for place in places if place and place.is_up and place.nodes]
+
+
+def _head(
+    parts: Sequence[Part], demand: Demand, settings: Settings, places: Sequence[Partition], needed_min: float
+) -> Head:
+    """Return what ranks 0 and 1 need: memory for the DAG and for the largest local rule; and where they may be."""
+    local = max((job.need.resources.mem_mb for job in demand.jobs if job.need.is_local), default=0)
+    mem_mb = -(-int(_HEAD_MB + _HEAD_MB_PER_JOB * len(demand.jobs) + local) // 256) * 256
     taken = Counter(part.partition.name for part in parts)
-    fitting = [place for place in usable if n_nodes(place) > taken[place.name] and _max_minutes(place) >= needed_min]
-    return Head((fitting or usable)[0], mem_mb, settings.hyperthread)
+    fitting = [place for place in places if n_nodes(place) > taken[place.name] and most_minutes(place) >= needed_min]
+    return Head((fitting or places)[0], mem_mb, settings.hyperthread)
 
 
-def _max_minutes(partition: Partition) -> float:
-    return float("inf") if partition.max_minutes is None else partition.max_minutes
-
-
-def _check_asked(asked_min: int, demand: Demand, strictest: Partition, site: Site) -> None:
-    """Refuse a walltime that a partition does not give, or in which some job cannot end, as far as its rule says."""
-    if asked_min > _max_minutes(strictest):
-        raise feasibility.walltime_above(asked_min, strictest, site)
+def _check_asked(lifetime: Lifetime, demand: Demand) -> None:
+    """Refuse a walltime in which some job cannot end, as far as its rule says."""
     longest = max(demand.jobs, key=lambda job: job.need.resources.runtime_min or 0)
     minutes = longest.need.resources.runtime_min or 0
-    if minutes > asked_min:
-        raise feasibility.walltime_too_short(longest.rule, minutes, asked_min)
+    if lifetime.asked_min is not None and minutes > lifetime.asked_min:
+        raise feasibility.walltime_too_short(longest.rule, minutes, lifetime.asked_min)
+
+
+def _too_long(lifetime: Lifetime, site: Site) -> LaunchError:
+    """Return the error of ranks that cannot be there for as long as they have to."""
+    if lifetime.asked_min is not None:
+        return feasibility.walltime_above(lifetime.asked_min, lifetime.strictest, site)
+    return feasibility.chain_too_long(lifetime.chain_min, lifetime.strictest, site)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.planning.demand import ASSUMED_MEM_MB, ASSUMED_RUNTIME_MIN
 from snakemake_executor_plugin_daskmpi.planning.drafts import n_nodes
+from snakemake_executor_plugin_daskmpi.planning.walltimes import TIME_TO_USE, most_minutes
 from snakemake_executor_plugin_daskmpi.settings.durations import duration_text
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from snakemake_executor_plugin_daskmpi.planning.demand import Demand
     from snakemake_executor_plugin_daskmpi.planning.drafts import Draft
+    from snakemake_executor_plugin_daskmpi.planning.growing import Growing
+    from snakemake_executor_plugin_daskmpi.planning.walltimes import Lifetime
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
     from snakemake_executor_plugin_daskmpi.slurm.plan import Plan
 
@@ -48,6 +51,62 @@ def why(draft: Draft, settings: Settings) -> str:
     return f"{begin}which takes {_cpus(among)}; one of their own would take {costs}."
 
 
+def why_growing(growing: Growing, plan: Plan, lifetime: Lifetime, settings: Settings) -> str:
+    """Return why ranks 0 and 1 are alone, and workers come and go; "" if all workers should be there from the start.
+
+    Parameters
+    ----------
+    plan, lifetime
+        With all workers from the start.
+    """
+    most_min = most_minutes(lifetime.strictest)
+    since = ""
+    alone, of_all = map(_hours, (growing.cost, growing.cost_of_all))
+    figures = f"about {alone} core-hours; with all workers from the start {of_all}"
+    begin = "With --daskmpi-grow: ranks 0 and 1 alone, and workers that come and go"
+    if not lifetime.can_be:
+        since = "--daskmpi-walltime is" if lifetime.asked_min else "the longest chain of jobs takes"
+        since = f", since {since} {duration_text(lifetime.needed_min)}"
+        figures = f"about {alone} core-hours"
+    elif growing.limit_min > most_min and plan.makespan_min > most_min * TIME_TO_USE:
+        since = f", since all workers from the start would need {duration_text(plan.makespan_min)}"
+    elif settings.workers or growing.n_kinds > settings.grow or not growing.is_clearly_cheaper:
+        return ""
+    if since:
+        since += f", and partition {lifetime.strictest.name} allows {duration_text(most_min)}"
+    return f"{begin}{since}: {figures}."
+
+
+def on_growing(growing: Growing | str, settings: Settings) -> str:
+    """Return why all workers are there from the start in a run that may grow.
+
+    Parameters
+    ----------
+    growing
+        What could be instead, or why nothing can.
+    """
+    begin = f"With --daskmpi-grow {settings.grow}: all workers of this plan from the start"
+    if isinstance(growing, str):
+        return f"{begin}, since {growing}."
+    alone, of_all = map(_hours, (growing.cost, growing.cost_of_all))
+    begin += f", about {of_all} core-hours; with ranks 0 and 1 alone, and workers that come and go, {alone}"
+    if not growing.is_clearly_cheaper:
+        return f"{begin}, which is not clearly less."
+    if settings.workers:
+        return f"{begin}, but --daskmpi-workers asks for {settings.workers}."
+    return f"{begin}, but they are of {growing.n_kinds} kinds, more than there may be at a time."
+
+
+def _hours(core_min: float) -> str:
+    """Return core-minutes in hours.
+
+    >>> _hours(312.3), _hours(3.33)
+    ('5.2', '0.056')
+    """
+    hours = core_min / 60
+    return f"{hours:.1f}" if hours >= 1 else f"{hours:.2g}"
+
+
 def remarks(draft: Draft, plan: Plan, demand: Demand, settings: Settings) -> Iterator[str]:
     """Yield what is assumed, and which limits bind."""
     if plan.makespan_min > plan.walltime_min:
@@ -56,12 +115,29 @@ def remarks(draft: Draft, plan: Plan, demand: Demand, settings: Settings) -> Ite
             f"{duration_text(plan.makespan_min)}: the same command then continues with what is left."
         )
     for part in draft.parts:
-        if len(part.serves) > 1:
+        # Further jobs share nothing.
+        if len(part.serves) > 1 and not plan.further:
             names = ", ".join(name or "the other jobs" for name in part.serves)
             yield (
                 f"Component {part.name} is shared by {names}: there is no room for one each "
                 f"(--daskmpi-max-components {settings.max_components}, and a node per component)."
             )
+    yield from _unknown(demand)
+    if settings.hyperthread and draft.host is not None:
+        yield "--daskmpi-hyperthread has no effect, since ranks 0 and 1 have no component of their own."
+    if len(plan.further) > settings.grow:
+        yield (
+            f"The workers are of {len(plan.further)} kinds, and --daskmpi-grow {settings.grow} has not all of them at "
+            "a time: it takes longer than this forecast."
+        )
+    workers = settings.workers or settings.max_workers
+    n_workers = plan.n_workers + sum(component.n_tasks for component in plan.further)
+    if n_workers == workers and not settings.workers and not settings.walltime:
+        yield f"There are {workers} workers because of --daskmpi-max-workers."
+
+
+def _unknown(demand: Demand) -> Iterator[str]:
+    """Yield what is not known of the jobs."""
     if demand.recorded_runtime:
         number = len(demand.recorded_runtime)
         yield (
@@ -81,11 +157,6 @@ def remarks(draft: Draft, plan: Plan, demand: Demand, settings: Settings) -> Ite
         )
     if demand.checkpoints:
         yield f"What follows from checkpoint {_some(demand.checkpoints)} is not known yet, and not in this plan."
-    if settings.hyperthread and draft.host is not None:
-        yield "--daskmpi-hyperthread has no effect, since ranks 0 and 1 have no component of their own."
-    workers = settings.workers or settings.max_workers
-    if plan.n_workers == workers and not settings.workers and not settings.walltime:
-        yield f"There are {workers} workers because of --daskmpi-max-workers."
 
 
 def _counted(number: int, noun: str) -> str:

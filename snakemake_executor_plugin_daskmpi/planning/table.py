@@ -22,14 +22,21 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 _MAX_SHAPES = 20
 
 
-def render_plan(plan: Plan, demand: Demand, forecast: Forecast) -> str:
-    """Return all that a user wants to know before the job is submitted."""
+def render_plan(plan: Plan, demand: Demand, forecast: Forecast, grow: int = 0) -> str:
+    """Return all that a user wants to know before the job is submitted.
+
+    Parameters
+    ----------
+    grow
+        How many further Slurm jobs there may be at a time.
+    """
     sections = [
         f"Jobs: {demand.n_worker_jobs} for workers, {len(demand.jobs) - demand.n_worker_jobs} local",
         *_shapes(demand.shapes(), plan, demand.recorded_runtime),
         "",
         f"Slurm job: {ranks_text(plan)}",
-        *_components(plan),
+        *_components(plan.components, "ranks"),
+        *_further(plan, grow),
         "",
         *_outlook(plan, demand, forecast),
         *_activity(plan, forecast),
@@ -46,8 +53,12 @@ def ranks_text(plan: Plan) -> str:
     >>> from snakemake_executor_plugin_daskmpi.slurm.plan import Component, Plan
     >>> ranks_text(Plan((Component("workers", ("",), n_tasks=6, cpus_per_task=1, mem_per_cpu_mb=1024),), 60))
     '6 ranks: scheduler, client and 4 workers; one component'
+    >>> ranks_text(Plan((Component("head", (), n_tasks=2, cpus_per_task=1, mem_per_cpu_mb=512),), 60))
+    '2 ranks: scheduler and client'
     """
     workers, components = plan.n_workers, len(plan.components)
+    if not workers:
+        return f"{plan.n_ranks} ranks: scheduler and client"
     kind = f"heterogeneous, {components} components" if plan.is_heterogeneous else "one component"
     return f"{plan.n_ranks} ranks: scheduler, client and {workers} worker{'s' * (workers != 1)}; {kind}"
 
@@ -83,17 +94,18 @@ def _shapes(shapes: Sequence[Shape], plan: Plan, recorded: Sequence[str]) -> Ite
         runtime = duration_text(shape.need.minutes)
         if not asked.runtime_min:
             runtime = f"~{runtime}" if shape.rules[0] in recorded else f"{runtime} ?"
-        able = [c.name for c in plan.components if asked.component in c.serves and c.gpus_per_task >= asked.gpus]
-        able = [c.name for c in plan.components if c.name in able and _holds(c, shape)]
-        rows.append((_names(shape.rules), shape.count, tasks, asked.mem_mb, asked.gpus, runtime, ", ".join(able)))
+        able = ", ".join(c.name for c in (*plan.components, *plan.further) if _takes(c, shape))
+        rows.append((_names(shape.rules), shape.count, tasks, asked.mem_mb, asked.gpus, runtime, able))
     yield from grid(rows, left=(0, 6))
     if len(shapes) > len(shown):
         rest = sum(shape.count for shape in shapes if shape not in shown)
         yield f"  and {len(shapes) - len(shown)} more kinds with {rest} jobs"
 
 
-def _holds(component: Component, shape: Shape) -> bool:
+def _takes(component: Component, shape: Shape) -> bool:
     asked = shape.need.resources
+    if asked.component not in component.serves or asked.gpus > component.gpus_per_task:
+        return False
     each = asked.tasks if asked.spans else 1
     mem_mb = component.cpus_per_task * component.mem_per_cpu_mb
     return asked.cores <= component.cpus_per_task * each and asked.mem_mb <= mem_mb * each
@@ -104,12 +116,18 @@ def _names(rules: Sequence[str]) -> str:
     return ", ".join(rules[:few]) + (", …" if len(rules) > few else "")
 
 
-def _components(plan: Plan) -> Iterator[str]:
+def _further(plan: Plan, grow: int) -> Iterator[str]:
+    """Yield the table of workers that come and go, if there are any."""
+    if plan.further:
+        yield ""
+        yield f"Further Slurm jobs, at most {grow} at a time, as forecast:"
+        yield from _components(plan.further, "workers")
+
+
+def _components(components: Sequence[Component], tasks: str) -> Iterator[str]:
     """Yield the table of what Slurm is asked for."""
-    rows: list[tuple[object, ...]] = [
-        ("component", "ranks", "CPUs each", "MB each", "GPUs each", "partition", "further")
-    ]
-    for component in plan.components:
+    rows: list[tuple[object, ...]] = [("component", tasks, "CPUs each", "MB each", "GPUs each", "partition", "further")]
+    for component in components:
         gpus = f"{component.gpus_per_task} {component.gpu_model}".strip() if component.gpus_per_task else "-"
         mem_mb = component.cpus_per_task * component.mem_per_cpu_mb
         asked = (
@@ -126,8 +144,11 @@ def _components(plan: Plan) -> Iterator[str]:
 
 
 def _outlook(plan: Plan, demand: Demand, forecast: Forecast) -> Iterator[str]:
+    how = f"with {forecast.utilisation:.0%} of the workers' cores busy"
+    if plan.further:
+        how = "with these workers there whenever jobs wait"
     yield (
-        f"Forecast: {duration_text(forecast.makespan_min)} with {forecast.utilisation:.0%} of the workers' cores busy; "
+        f"Forecast: {duration_text(forecast.makespan_min)} {how}; "
         f"the longest chain of jobs takes {duration_text(demand.critical_path_min())}."
     )
     yield f"Walltime: {render_walltime(plan.walltime_min)}"

@@ -50,6 +50,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     #: Whether ranks 0 and 1 are in it; all tasks of a further job, which joins a run, are workers.
     has_head: bool = True
+    #: Workers that are forecast to come and go in further jobs; there are none in this one then.
+    further: tuple[Component, ...] = ()
 
     @property
     def is_heterogeneous(self) -> bool:
@@ -74,5 +76,10 @@ class Plan:
         >>> rest = [Component(name, (name,), n_tasks=3, cpus_per_task=4, mem_per_cpu_mb=1024) for name in ("", "gpu")]
         >>> Plan((head, *rest), walltime_min=60).components_setting
         ',any,gpu'
+
+        Further jobs say for themselves what their workers take.
+
+        >>> Plan((head,), walltime_min=60, further=tuple(rest)).components_setting
+        ''
         """
         return ",".join("+".join(name or "any" for name in component.serves) for component in self.components)

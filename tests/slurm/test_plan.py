@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -77,3 +79,53 @@ def test_a_plan_takes_runtimes_from_the_newest_run_here_where_rules_do_not_say(
     (silent,) = (line for line in plan.text.splitlines() if line.startswith("  silent"))
     (stated,) = (line for line in plan.text.splitlines() if line.startswith("  stated"))
     assert ("~1 min" in silent, "17 min" in stated) == (True, True)
+
+
+def test_a_run_that_may_grow_is_planned_as_two_ranks_whose_script_sbatch_takes(
+    workflow: Workflow,
+    slurm: SlurmCluster,
+):
+    # Two programs with a GPU at the end of an hour of other jobs, which a worker with GPUs would wait for.
+    workflow.write(
+        "Snakefile",
+        """
+        rule all:
+            input: "last/0", "last/1"
+
+        rule count:
+            output: "count/{n}"
+            shell: "touch {output}"
+
+        rule last:
+            output: "last/{n}"
+            input: expand("count/{n}", n=range(100))
+            threads: 4
+            resources: slurm_partition="gpu", gpu=1, gpu_model="a100"
+            shell: "touch {output}"
+        """,
+    )
+    arguments = ("--default-resources", "mem_mb=300", "runtime=60", "--daskmpi-grow", "4")
+    plan = workflow.start(*arguments, launcher="plan")
+    plan.ends_with(0)
+    for words in (
+        "Slurm job: 2 ranks: scheduler and client",
+        "Further Slurm jobs, at most 4 at a time, as forecast:",
+        "Why: With --daskmpi-grow: ranks 0 and 1 alone, and workers that come and go: about ",
+    ):
+        assert words in plan.text
+    script = workflow.start(*arguments, launcher="script")
+    script.ends_with(0)
+    tested = subprocess.run(
+        ["sbatch", "--test-only"],
+        input=script.text[script.text.index("#!/bin/bash") :],
+        env=workflow.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tested.returncode == 0, tested.stderr
+    assert "using 2 processors" in tested.stderr
+    assert "in partition main" in tested.stderr
+    assert not slurm.squeue()
+    # What the ranks are told: they may grow, and none of them takes jobs.
+    assert {"--daskmpi-grow", "--daskmpi-components="} <= set(shlex.split(script.text, comments=True))

@@ -63,7 +63,8 @@ def _purpose(plan: Plan, number: int) -> str:
     """Return in words what a component is for."""
     component = plan.components[number]
     if not plan.is_heterogeneous:
-        return "All ranks are alike." if plan.has_head else "All ranks are workers."
+        both = "All ranks are alike." if plan.n_workers else "Ranks 0 and 1 are alone."
+        return both if plan.has_head else "All ranks are workers."
     kinds = " and for jobs ".join(f"of {kind!r}" if kind else "that ask for none" for kind in component.serves)
     parts = ["ranks 0 and 1"] * (number == 0) + [f"workers for jobs {kinds}"] * bool(component.serves)
     return f"Component {number} ({component.name}): {', '.join(parts)}."

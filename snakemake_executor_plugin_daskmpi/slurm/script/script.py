@@ -111,10 +111,13 @@ def _headline(plan: Plan, batch: Batch) -> str:
     if not plan.has_head:
         workers = f"{plan.n_workers} worker{'s' * (plan.n_workers > 1)}"
         return "\n".join(filter(None, [f"{batch.job_name}: {workers} for a run that goes on.", plan.why, *plan.notes]))
-    workers = "2 (worker)" if plan.n_workers == 1 else f"2 to {plan.n_ranks - 1} (workers)"
-    ranks = f"ranks 0 (Dask scheduler), 1 (Snakemake), {workers}"
-    said = [f"{batch.job_name}: a Snakemake workflow in one Slurm job, {ranks}.", plan.why, *plan.notes]
-    return "\n".join(filter(None, said))
+    what = f"{batch.job_name}: a Snakemake workflow"
+    if plan.n_workers:
+        workers = "2 (worker)" if plan.n_workers == 1 else f"2 to {plan.n_ranks - 1} (workers)"
+        what += f" in one Slurm job, ranks 0 (Dask scheduler), 1 (Snakemake), {workers}."
+    else:
+        what += ", ranks 0 (Dask scheduler) and 1 (Snakemake). The workers come in further Slurm jobs."
+    return "\n".join(filter(None, [what, plan.why, *plan.notes]))
 
 
 # -- what runs ---------------------------------------------------------------------------------

@@ -26,6 +26,16 @@ def test_jobs_share_the_workers_but_not_with_ranks_0_and_1() -> None:
     ]
 
 
+def test_all_tasks_of_further_jobs_are_workers() -> None:
+    head = Component("head", (), n_tasks=2, cpus_per_task=1, mem_per_cpu_mb=512)
+    further = Component("workers", ("",), n_tasks=2, cpus_per_task=4, mem_per_cpu_mb=1000)
+    jobs = (Job("a", need(4, minutes=10)), Job("b", need(4, minutes=5)), Job("c", need(4, minutes=5), after=(0,)))
+    forecast = forecast_of(Plan((head,), 60, further=(further,)), Demand(jobs))
+    (activity,) = forecast.activities
+    assert (forecast.makespan_min, activity.workers, activity.cores) == (15, 2, 8)
+    assert sum(end - start for spans in activity.spans for start, end in spans) == 20
+
+
 def test_a_job_waits_for_those_before_it() -> None:
     jobs = (Job("a", need(minutes=10)), Job("b", need(minutes=5), after=(0,)), Job("c", need(minutes=7)))
     forecast = forecast_of(ALIKE, Demand(jobs))
