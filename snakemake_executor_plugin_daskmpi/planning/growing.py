@@ -20,7 +20,7 @@ from snakemake_executor_plugin_daskmpi.planning.forecast import merged_spans
 from snakemake_executor_plugin_daskmpi.planning.further import n_jobs_of, share_of
 from snakemake_executor_plugin_daskmpi.planning.sizing import cpus_taken
 from snakemake_executor_plugin_daskmpi.planning.walltimes import TIME_TO_USE, most_minutes, walltime_alone
-from snakemake_executor_plugin_daskmpi.settings.durations import parse_walltime
+from snakemake_executor_plugin_daskmpi.settings.durations import minutes_of, parse_walltime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +113,7 @@ def _cost(draft: Draft, forecast: Forecast, settings: Settings) -> float:
     for number, (part, sizing) in enumerate(pairs):
         n_jobs = n_jobs_of(part, sizing, share_of(left, len(pairs) - number))
         left -= n_jobs
-        held_min = _held_min(spans_of[part.name], n_jobs, settings.shrink, forecast.makespan_min)
+        held_min = _held_min(spans_of[part.name], n_jobs, minutes_of(settings.shrink), forecast.makespan_min)
         workers += held_min * cpus_taken(part, sizing.size, sizing.workers) / sizing.workers
     return draft.head.cpus * forecast.makespan_min + workers / _OF_USE
 

@@ -91,7 +91,7 @@ def test_workers_that_are_busy_to_the_end_are_there_from_the_start() -> None:
     [
         ({"grow": 1}, "but they are of 2 kinds, more than there may be at a time."),
         ({"grow": 2, "workers": 16}, "but --daskmpi-workers asks for 16."),
-        ({"grow": 2, "shrink": 600.0}, "which is not clearly less."),
+        ({"grow": 2, "shrink": "10h"}, "which is not clearly less."),
         (
             {"grow": 2, "grow_walltime": "20m"},
             "since a job of rule count takes longer than --daskmpi-grow-walltime 20m",
