@@ -71,8 +71,15 @@ def slow_jobs_below(workflow: Workflow, process: psutil.Process) -> set[int]:
 
 def wait_for_end(workflow: Workflow, process: psutil.Process, run: Run) -> None:
     """Wait for the end of a killed process, a zombie counting as ended."""
+
+    def has_ended() -> bool:
+        try:
+            return process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
     wait_until(
-        lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE,
+        has_ended,
         on_timeout=lambda: f"{process} of {workflow.folder} does not end:\n{run.text}",
     )
 
