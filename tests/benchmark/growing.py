@@ -15,13 +15,14 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from commands import CHECKOUT, environment, scratch_directory, snakemake_command, started
+from commands import CHECKOUT, environment, snakemake_command, started
 
 sys.path.append(str(CHECKOUT / "tests"))
 from slurm_cluster import SlurmCluster
@@ -63,6 +64,13 @@ def cluster() -> Iterator[SlurmCluster]:
         slurm.wipe()
 
 
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Give an empty folder that all nodes see; memory is each node's own."""
+    with tempfile.TemporaryDirectory(prefix="daskmpi-benchmark-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
 def record_of(directory: Path) -> list[dict]:
     """Return the events of the only run in a directory."""
     (path,) = directory.glob(".snakemake/daskmpi/*/events.jsonl")
@@ -71,7 +79,7 @@ def record_of(directory: Path) -> list[dict]:
 
 def makespan(slurm: SlurmCluster, env: dict[str, str], tasks: int, *options: str) -> tuple[float, float, int]:
     """Return the seconds of a run, its core-seconds per core-second used, and how many nodes have worked."""
-    with scratch_directory() as directory:
+    with folder() as directory:
         (directory / "Snakefile").write_text(SNAKEFILE.format(jobs=JOBS, body="sleep 1; touch {output}"))
         command = " ".join(snakemake_command(*OPTIONS, *options))
         (directory / "job.sh").write_text(SCRIPT.format(tasks=tasks, command=command))
@@ -98,7 +106,7 @@ def elapsed_s(slurm: SlurmCluster, job: int) -> float:
 
 def throughput(env: dict[str, str], workers: int, *, changes: bool) -> tuple[float, int]:
     """Return the jobs a second of a run, and how many further Slurm jobs came and went in it."""
-    with scratch_directory() as directory:
+    with folder() as directory:
         (directory / "Snakefile").write_text(SNAKEFILE.format(jobs=TRIVIAL, body="touch {output}"))
         ours = snakemake_command(*OPTIONS, "--quiet", "--daskmpi-workers", str(workers), "--daskmpi-cores", "1")
 
