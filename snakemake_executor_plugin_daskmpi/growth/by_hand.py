@@ -33,7 +33,7 @@ async def carry_out(order: Order, grower: Grower, run: Run, settings: Settings) 
         if plan is None:
             text = "Nothing waits in this run. snakemake-daskmpi grow --workers 1 submits a job all the same."
             return Answer(is_done=False, text=text)
-        job = await grower.submit(plan, None, is_by_hand=True)
+        job = await grower.submit(plan, is_by_hand=True)
     except (DaskMpiError, OSError) as error:
         return Answer(is_done=False, text=str(error))
     if job is None:

@@ -74,8 +74,15 @@ def is_needed(job: FurtherJob, waiting: Sequence[Shape], others: Sequence[Worker
     return bool(homeless(its, others)) or minutes_left(its, others) * 60 > start_s
 
 
-def half_of(plan: Plan) -> Plan | None:
-    """Return a job with half as many workers; None if there was one only."""
+def smaller(plan: Plan, shapes: Sequence[Shape]) -> Plan | None:
+    """Return a job of about half the size, which may find room where a larger one has to wait.
+
+    It has half as many workers; a single one, half as many cores. None if that would hold none of the shapes.
+    """
     (component,) = plan.components
-    n_tasks = component.n_tasks // 2
-    return replace(plan, components=(replace(component, n_tasks=n_tasks),)) if n_tasks else None
+    if component.n_tasks > 1:
+        component = replace(component, n_tasks=component.n_tasks // 2)
+    else:
+        component = replace(component, cpus_per_task=component.cpus_per_task // 2)
+    less = replace(plan, components=(component,))
+    return less if component.cpus_per_task and any(slots(shape, offer_of(less)) for shape in shapes) else None

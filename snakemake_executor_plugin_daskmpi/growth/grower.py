@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import logging
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
@@ -19,14 +20,12 @@ from snakemake_executor_plugin_daskmpi.growth import decisions, queue_look, subm
 from snakemake_executor_plugin_daskmpi.growth.estimate import slots
 from snakemake_executor_plugin_daskmpi.growth.further_job import FurtherJob, Phase, offer_of, text_of
 from snakemake_executor_plugin_daskmpi.growth.known_site import KnownSite
-from snakemake_executor_plugin_daskmpi.growth.patience import Patience
+from snakemake_executor_plugin_daskmpi.growth.setbacks import Setbacks
 from snakemake_executor_plugin_daskmpi.planning.further import further_plans
 from snakemake_executor_plugin_daskmpi.settings.durations import duration_text, minutes_of
 from snakemake_executor_plugin_daskmpi.slurm.submission import leftovers, queue
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from snakemake_executor_plugin_daskmpi.growth.decisions import Wanted
     from snakemake_executor_plugin_daskmpi.growth.run import Run
     from snakemake_executor_plugin_daskmpi.messages import WorkerInfo
@@ -68,10 +67,8 @@ class Grower:
         self._next_look = time.monotonic() + _FIRST_LOOK_S
         self._is_looking = self._is_closed = False
         self.site = KnownSite()
-        self._patience = Patience()
+        self._setbacks = Setbacks(run.say)
         self.start_s = _START_S
-        #: What the user was told, each once.
-        self._told: set[str] = set()
         #: Set while no worker of a further job is there.
         self.is_alone = asyncio.Event()
         self.is_alone.set()
@@ -87,7 +84,7 @@ class Grower:
         job.n_joined += 1
         job.busy_at = now = time.monotonic()
         if job.phase in (Phase.QUEUED, Phase.STARTED):
-            self._patience.on_success()
+            self._setbacks.on_success()
             if job.phase is Phase.STARTED:
                 self.start_s = max(_START_S, now - job.started_at)
             if job.n_joined >= job.plan.n_workers:
@@ -124,10 +121,10 @@ class Grower:
         cost_s = time.monotonic() - began
         for job in unneeded:
             await self.cancel(job, "nothing waits for it any more")
-        if wanted:
-            await self._grow(wanted)
+        # Where there was room for a part only, there may be for another one.
+        is_partial = await self._grow(wanted) if wanted else False
         self._shrink()
-        self._next_look = time.monotonic() + max(_PAUSE_S, cost_s * _PAUSE_PER_COST)
+        self._next_look = time.monotonic() + (0 if is_partial else max(_PAUSE_S, cost_s * _PAUSE_PER_COST))
 
     # -- how far they are ----------------------------------------------------------------------
 
@@ -155,11 +152,8 @@ class Grower:
             self._run.expel(job.workers)  # on a node that Slurm has given up, processes may live on
         if job.n_joined or job.is_leaving:
             return
-        self._on_failure()
         output = job.folder / submission.OUTPUT
-        self._run.say(
-            f"Slurm job {job.job_id} ended ({state}) before it had joined. Its output: {output}", is_warning=True
-        )
+        self._setbacks.on_failure(f"Slurm job {job.job_id} ended ({state}) before it had joined. Its output: {output}")
 
     # -- growing -------------------------------------------------------------------------------
 
@@ -171,10 +165,10 @@ class Grower:
         """Return what further workers are wanted for; None if they are not."""
         if not waiting or self._settings.grow <= len(self.jobs):
             return None
-        if self._patience.is_over:
+        if self._setbacks.are_final:
             for _, keys in self._run.held():
                 self._run.refuse(keys, "further Slurm jobs were refused, or ended before they had joined.")
-        if not self._patience.may_try:
+        if not self._setbacks.let_try:
             return None
         return decisions.wanted(waiting, running, self._offers(), self.start_s)
 
@@ -183,47 +177,58 @@ class Grower:
         coming = [offer for job in self.jobs.values() if job is not without for offer in job.offers]
         return [*self._run.offers(), *coming]
 
-    async def _grow(self, wanted: Wanted) -> None:
+    async def _grow(self, wanted: Wanted) -> bool:
+        """Submit jobs if they pay; return whether some are smaller than planned."""
         most = self._settings.grow - len(self.jobs)
         try:
             site = await self.site.ask()
             plans = further_plans(wanted.shapes, site, self._settings, wanted.target_min, most)
         except LaunchError as error:
-            self._refused(error)
-            return
+            self._setbacks.on_refusal(error)
+            return False
         for impossible, why in plans.impossible:
             for shape, keys in self._run.held():
                 if shape.need.resources == impossible.need.resources:
                     self._run.refuse(keys, str(why).partition("\n")[0])
-        for first in plans.plans:
-            plan: Plan | None = first
-            # What cannot run here at all is worth any wait.
-            waits_for_it = any(slots(shape, offer_of(first)) for shape, _ in self._run.held())
-            try:
-                # Where there is no room for all soon, there may be for some.
-                while plan and not await self.submit(plan, None if waits_for_it else wanted.takes_min):
-                    plan = decisions.half_of(plan)
-            except (LaunchError, OSError) as error:
-                self._refused(error)
-                return
+        try:
+            found = [(plan, await self._grow_by(plan, wanted)) for plan in plans.plans]
+        except (LaunchError, OSError) as error:
+            self._setbacks.on_refusal(error)
+            return False
+        return any(job and job.plan != plan for plan, job in found)
 
-    def _refused(self, error: Exception) -> None:
-        text = str(error)
-        if text not in self._told:
-            self._told.add(text)
-            self._run.say(f"no further Slurm job: {text}", is_warning=True)
-        self._on_failure()
+    async def _grow_by(self, plan: Plan, wanted: Wanted) -> FurtherJob | None:
+        """Submit a job, or as much of it as finds room soon; None if that does not pay."""
+        # What cannot run here at all is worth any wait.
+        waits_for_it = any(slots(shape, offer_of(plan)) for shape, _ in self._run.held())
+        starts_in_s: float | None = None
+        less: Plan | None = plan
+        while less:
+            plan = less
+            command = await self._written(plan)
+            if not waits_for_it:
+                starts_in_s = await asyncio.to_thread(submission.starts_in_s, command)
+            if starts_in_s is None or starts_in_s + self.start_s < wanted.takes_min * 60:
+                return await self.submit(plan, command, takes_min=None if waits_for_it else wanted.takes_min)
+            less = decisions.smaller(plan, wanted.shapes)
+        if starts_in_s is not None:
+            self._setbacks.on_long_wait(plan, starts_in_s / 60, wanted.takes_min)
+        return None
 
-    def _on_failure(self) -> None:
-        if self._patience.on_failure():
-            text = "no further Slurm jobs: several in turn were refused, or ended before they had joined."
-            self._run.say(text, is_warning=True)
+    async def _written(self, plan: Plan) -> list[str]:
+        """Write the script of a job, and return the command that submits it."""
+        folder, site = self._folder / str(next(self._numbers)), await self.site.ask()
+        return await asyncio.to_thread(submission.write, self._settings, plan, site, folder)
 
-    async def submit(self, plan: Plan, takes_min: float | None, *, is_by_hand: bool = False) -> FurtherJob | None:
-        """Submit a further job, and return it; None if it would come too late.
+    async def submit(
+        self, plan: Plan, command: list[str] | None = None, *, takes_min: float | None = None, is_by_hand: bool = False
+    ) -> FurtherJob | None:
+        """Submit a further job, and return it; None if the run is over by then.
 
         Parameters
         ----------
+        command
+            Submits it, if its script is written.
         takes_min
             What the workers that are there, or come, take for what waits, in minutes; None if that is no question.
 
@@ -234,22 +239,15 @@ class Grower:
         OSError
             If its script cannot be written, or nobody can listen here.
         """
+        command = command or await self._written(plan)
         await self._gate.open()
-        folder, site = self._folder / str(next(self._numbers)), await self.site.ask()
-        command = await asyncio.to_thread(submission.write, self._settings, plan, site, folder)
-        if takes_min is not None:
-            starts_in_s = await asyncio.to_thread(submission.starts_in_s, command)
-            if starts_in_s is not None and starts_in_s + self.start_s >= takes_min * 60:
-                if plan.n_workers == 1:
-                    self._does_not_pay(plan, starts_in_s / 60, takes_min)
-                return None
         shown = self._gate.ticket()
         try:
             job_id = await asyncio.to_thread(submission.submit, command, shown)
         except BaseException:
             self._gate.withdraw(shown)
             raise
-        job = FurtherJob(job_id, plan, folder, shown, time.monotonic(), is_by_hand=is_by_hand)
+        job = FurtherJob(job_id, plan, Path(command[-1]).parent, shown, time.monotonic(), is_by_hand=is_by_hand)
         if self._is_closed:  # meanwhile
             await self.cancel(job, "the run is over")
             return None
@@ -258,13 +256,6 @@ class Grower:
         self._run.say(f"Slurm job {job_id} was submitted{why}; {text_of(plan)}.")
         self._run.note(job)
         return job
-
-    def _does_not_pay(self, plan: Plan, wait_min: float, takes_min: float) -> None:
-        self._patience.wait()
-        if (place := plan.components[0].partition) not in self._told:
-            self._told.add(place)
-            when = f"it would start in {duration_text(wait_min)}, and what waits is done in {duration_text(takes_min)}"
-            self._run.say(f"no further Slurm job in partition {place} now: {when}.")
 
     # -- shrinking -----------------------------------------------------------------------------
 

@@ -6,9 +6,10 @@ Called by: hand, ``python tests/benchmark/growing.py``; takes about five minutes
 ``makespan``     300 jobs of a second: a Slurm job with all six workers, and one with one worker that five further Slurm
                  jobs of a worker each may join; from sbatch to the end of the job. Core-hours are those of the workers'
                  cores in all Slurm jobs, from their start to their end, per core-hour that jobs have used.
-``throughput``   10,000 trivial jobs: two workers on this machine, and one with further Slurm jobs of one worker that
-                 join and leave all the time. A start of a worker takes some three seconds of a core, which on a small
-                 machine is taken from the jobs.
+``throughput``   10,000 trivial jobs on two workers of this machine, while Slurm jobs of one worker join and leave all
+                 the time: this run, another one that idles, or none. A start of a worker takes some three seconds of a
+                 core, which on a small machine is taken from the jobs, wherever it joins; what more it costs the run
+                 that it joins is the ratio of the first two.
 """
 
 import argparse
@@ -84,8 +85,14 @@ def makespan(slurm: SlurmCluster, env: dict[str, str], tasks: int, *options: str
         command = " ".join(snakemake_command(*OPTIONS, *options))
         (directory / "job.sh").write_text(SCRIPT.format(tasks=tasks, command=command))
         begin = time.time()
-        subprocess.run(["sbatch", "--parsable", "--wait", "job.sh"], cwd=directory, env=env, check=True, stdout=-3)
+        command = ["sbatch", "--parsable", "job.sh"]
+        job = int(subprocess.run(command, cwd=directory, env=env, check=True, stdout=subprocess.PIPE).stdout)
+        # Not --wait, which looks ever more rarely.
+        while not (end := slurm.ended(job)):
+            time.sleep(0.1)
         took_s = time.time() - begin
+        if end != ("COMPLETED", 0):
+            sys.exit(f"{end}: {(directory / 'output.log').read_text()[-2000:]}")
         while slurm.squeue():
             time.sleep(0.2)
         events = record_of(directory)
@@ -104,28 +111,50 @@ def elapsed_s(slurm: SlurmCluster, job: int) -> float:
     return (end - begin) * int(shown["NumCPUs"])
 
 
-def throughput(env: dict[str, str], workers: int, *, changes: bool) -> tuple[float, int]:
-    """Return the jobs a second of a run, and how many further Slurm jobs came and went in it."""
+def order(directory: Path, env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Give an order to the run in a folder."""
+    program = [sys.executable, "-m", "snakemake_executor_plugin_daskmpi", *words]
+    return subprocess.run(program, cwd=directory, env=env, capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def idle_run(env: dict[str, str]) -> Iterator[Path]:
+    """Give the folder of a run whose only job waits for the end of all this."""
     with folder() as directory:
+        body = "while [ ! -e over ]; do sleep 1; done; touch {output}"
+        (directory / "Snakefile").write_text(SNAKEFILE.format(jobs=1, body=body))
+        command = snakemake_command(*OPTIONS, "--quiet", "--daskmpi-workers", "1", "--daskmpi-cores", "1")
+        with started(command, directory, env) as process:
+            while not list(directory.glob(".snakemake/daskmpi/*/events.jsonl")):
+                time.sleep(0.2)
+            yield directory
+            (directory / "over").touch()
+            process.wait(60)
+
+
+def throughput(env: dict[str, str], changes: str) -> tuple[float, int]:
+    """Return the jobs a second of a run with two workers, and how often further ones came and went meanwhile.
+
+    Parameters
+    ----------
+    changes
+        "nowhere", "here", or "elsewhere": in another run.
+    """
+    with folder() as directory, idle_run(env) as other:
         (directory / "Snakefile").write_text(SNAKEFILE.format(jobs=TRIVIAL, body="touch {output}"))
-        ours = snakemake_command(*OPTIONS, "--quiet", "--daskmpi-workers", str(workers), "--daskmpi-cores", "1")
-
-        def order(*words: str) -> subprocess.CompletedProcess[str]:
-            program = [sys.executable, "-m", "snakemake_executor_plugin_daskmpi", *words]
-            return subprocess.run(program, cwd=directory, env=env, capture_output=True, text=True, check=False)
-
+        ours = snakemake_command(*OPTIONS, "--quiet", "--daskmpi-workers", "2", "--daskmpi-cores", "1")
+        where = {"here": directory, "elsewhere": other}.get(changes)
         with started(ours, directory, env) as process:
-            while changes and process.poll() is None:
-                grown = order("grow", "--workers", "1", "--cores", "1")
+            while where and process.poll() is None:
+                grown = order(where, env, "grow", "--workers", "1", "--cores", "1")
                 time.sleep(5)
                 if not grown.returncode:
-                    order("shrink", grown.stdout.split()[2])
+                    order(where, env, "shrink", grown.stdout.split()[2])
             if code := process.wait(1800):
                 sys.exit(f"exit code {code}: {(directory / 'output.log').read_text()[-2000:]}")
-        events = record_of(directory)
-        ended = [e for e in events if e["event"] == "ended"]
+        ended = [e for e in record_of(directory) if e["event"] == "ended"]
         first = min(e["started_at"] for e in ended)
-        left = sum(e["event"] == "worker-left" for e in events)
+        left = sum(e["event"] == "worker-left" for e in record_of(where)) if where else 0
         return len(ended) / (max(e["ended_at"] for e in ended) - first), left
 
 
@@ -139,22 +168,20 @@ def main() -> None:
         env = {**environment(), **slurm.environ}
         if asked.only != "throughput":
             pairs = [
-                (makespan(slurm, env, 8), makespan(slurm, env, 3, "--daskmpi-grow", "5", "--daskmpi-max-workers", "1"))
-                for _ in range(asked.repeats)
+                (makespan(slurm, env, 8), makespan(slurm, env, 3, "--daskmpi-grow", "5")) for _ in range(asked.repeats)
             ]
             for name, runs in (("all from the start", [a for a, _ in pairs]), ("grows", [b for _, b in pairs])):
                 took, cost, nodes = (median(run[n] for run in runs) for n in range(3))
                 print(f"{name:>20}: {took:.1f} s, {cost:.2f} core-hours per one used, {nodes} workers had jobs")
             print(f"{'ratio':>20}: {median(b[0] / a[0] for a, b in pairs):.2f}")
         if asked.only != "makespan":
-            pairs = [
-                (throughput(env, 2, changes=False), throughput(env, 1, changes=True)) for _ in range(asked.repeats)
-            ]
-            fixed, moving = (median(pair[n][0] for pair in pairs) for n in range(2))
-            went = median(pair[1][1] for pair in pairs)
-            print(f"{'two workers':>20}: {fixed:.0f} jobs/s")
-            print(f"{'they come and go':>20}: {moving:.0f} jobs/s, {went} times")
-            print(f"{'ratio':>20}: {median(b[0] / a[0] for a, b in pairs):.2f}")
+            places = ("nowhere", "elsewhere", "here")
+            rounds = [[throughput(env, place) for place in places] for _ in range(asked.repeats)]
+            for n, place in enumerate(places):
+                rate, went = (median(one[n][m] for one in rounds) for m in range(2))
+                print(f"{'they change ' + place:>20}: {rate:.0f} jobs/s, {went} left")
+            for n, place in enumerate(places[:2]):
+                print(f"{'here/' + place:>20}: {median(one[2][0] / one[n][0] for one in rounds):.2f}")
 
 
 if __name__ == "__main__":

@@ -110,9 +110,15 @@ class TestIsNeeded:
         assert not decisions.is_needed(job(), gpu, [worker(4)], START_S), "it could not hold it either"
 
 
-def test_half_of_a_job_has_half_of_its_workers_and_one_has_no_half():
-    assert decisions.half_of(job(5).plan).n_workers == 2
-    assert decisions.half_of(job(1).plan) is None
+class TestSmaller:
+    def test_has_half_of_the_workers_and_a_single_one_half_of_its_cores(self):
+        assert decisions.smaller(job(5).plan, [shape(9)]).n_workers == 2
+        (component,) = decisions.smaller(job(1).plan, [shape(9)]).components
+        assert (component.n_tasks, component.cpus_per_task) == (1, 2)
+
+    def test_none_holds_nothing_of_what_waits(self):
+        assert decisions.smaller(job(1).plan, [shape(9, cores=3)]) is None
+        assert decisions.smaller(job(1, cpus_per_task=1).plan, [shape(9)]) is None
 
 
 def test_workers_that_have_come_are_no_longer_to_come():
