@@ -37,6 +37,11 @@ def phases(workflow: Workflow) -> dict[str, list[str]]:
     return found
 
 
+def further_name(workflow: Workflow) -> str:
+    """Return the name of the further Slurm jobs of a workflow's runs."""
+    return f"snakemake-{workflow.folder.name}-further"
+
+
 def joined(workflow: Workflow) -> list[str]:
     """Return the ids of the further jobs that have joined."""
     return [job for job, of_it in phases(workflow).items() if "joined" in of_it]

@@ -313,6 +313,8 @@ class Workflow:
 def _rank_of(process: psutil.Process) -> int | None:
     """Return the rank that a process is, or descends from by forks; in a local world too."""
     environ = process.environ()
+    if environ.get("SLURM_JOB_NAME", "").endswith("-further"):
+        return None  # its numbers begin anew
     for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"):
         if name in environ:
             return int(environ[name])

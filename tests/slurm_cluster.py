@@ -142,7 +142,7 @@ class SlurmCluster:
         try:
             if self.has_accounting:
                 self._start_accounting()
-            self._start("slurmctld", "slurmctld", "-D", "-i")
+            self.start_controller("-i")
             for name in self.nodes:
                 self.start_node(name)
             self._wait(self._all_idle, lambda: f"nodes are {self._node_states()}, see {self.folder}/log")
@@ -167,8 +167,12 @@ class SlurmCluster:
         shell = ["sh", "-c", f'{isolate} && exec slurmd -D -N "$1"', "sh", name, str(self.folder / "hosts")]
         self._start(name, "unshare", *_NAMESPACES, *shell)
 
+    def start_controller(self, *args: str) -> None:
+        """Start slurmctld, anew perhaps."""
+        self._start("slurmctld", "slurmctld", "-D", *args)
+
     def kill_daemon(self, name: str) -> None:
-        """Kill slurmdbd, or the slurmd of a node, not what runs there."""
+        """Kill slurmctld, slurmdbd, or the slurmd of a node, not what runs there."""
         self._daemons[name].kill()
         self._daemons[name].wait()
 

@@ -82,7 +82,8 @@ def world_of(settings: Settings, mpi: MpiFacts, environ: Mapping[str, str]) -> W
         error = three_part_message(
             f"The allocation has {counted(n, 'task')}; a world needs {roles.MIN_RANKS}: scheduler, client, one worker.",
             seen=f"n tasks give n - 2 workers, and job {allocation.job_id} has {n}.",
-            next_step="salloc --ntasks=4 --mem-per-cpu=1G … (or #SBATCH --ntasks=4)",
+            next_step="salloc --ntasks=4 --mem-per-cpu=1G … (or #SBATCH --ntasks=4). A run with "
+            "--daskmpi-grow may start with 2 tasks; a check needs a worker.",
         )
         return WorldFacts(launcher, error=error)
     workers = settings.workers or _WORKERS

@@ -73,12 +73,12 @@ def main(told: str) -> int:
     scratch = tempfile.mkdtemp(prefix="daskmpi-")
     place = keeper.Place(settings, replace(seat, rank=seat.rank + 2, size=seat.size + 2), 0, scratch)
     threading.Thread(target=keeper.end_without, args=(os.getppid(), place), daemon=True).start()
-    processes.call_this(f"rank {seat.rank} of daskmpi")
+    job = os.environ.get("SLURM_JOB_ID", "")
+    processes.call_this(f"rank {job}.{seat.rank} of daskmpi")
     try:
         hosts, way_in = _told_to_all(seat, settings, _way_in(text) if seat.rank == 0 else None)
         if way_in is None:
             return 1
-        job = os.environ.get("SLURM_JOB_ID", "")
         order = replace(
             keeper.order_of(place, _share_of(seat.rank, hosts), way_in.address, None),
             name=f"rank {job}.{seat.rank}",

@@ -28,14 +28,18 @@ import psutil
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
+import growth_kinds
 import invariants
 import kinds
 from account import account_of
 from harness import Workflow
-from load import FULL, QUICK, SNAKEFILE, Load
+from load import FULL, GROWING, QUICK, SNAKEFILE, Load
 from scene import Scene
+from slurm_cluster import SlurmCluster
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runs import Run
 
 #: A network of its own, which has just the loopback.
@@ -59,7 +63,7 @@ class Fault:
     @property
     def kind(self) -> kinds.Kind:
         """What it is."""
-        return kinds.KINDS[self.name]
+        return (growth_kinds if self.launcher == "grow" else kinds).KINDS[self.name]
 
     def __str__(self) -> str:
         """Return it as a report has it."""
@@ -69,18 +73,25 @@ class Fault:
     def start(self, scene: Scene, *args: str, first: bool = False) -> Run:
         """Start the run that it is to hit, or the one that continues it."""
         hog_mb = self.kind.hog_mb if first else 1
-        arguments = ["--daskmpi-cores", "2", "--daskmpi-mem-mb", "1000", *args]
-        arguments += ["--daskmpi-workers", "2"] if self.launcher == "local" else []
+        grows = first and self.launcher == "grow"
+        arguments = ["--daskmpi-cores", "1" if grows else "2", "--daskmpi-mem-mb", "1000", *args]
+        if grows:
+            arguments += ["--daskmpi-grow", "3"]
+        elif self.launcher in ("local", "grow"):
+            arguments += ["--daskmpi-workers", "2"]
         if first:
             arguments += ["--retries", str(self.retries), *["--keep-going"] * self.keep_going]
         arguments += [*scene.load.config, f"hog_mb={hog_mb}"]
         prefix = _OWN_NETWORK if first and self.kind.own_network else ()
         env = kinds.own_clock(scene) if first and self.kind.own_clock else {}
-        return scene.workflow.start(*arguments, launcher=self.launcher, prefix=prefix, env=env)
+        launcher = "local" if self.launcher == "grow" else self.launcher
+        return scene.workflow.start(*arguments, launcher=launcher, prefix=prefix, env=env)
 
 
 def names_for(launcher: str) -> list[str]:
     """Return the kinds of faults that there can be."""
+    if launcher == "grow":
+        return list(growth_kinds.KINDS)
     where = "local" if launcher == "local" else "mpi"
     return [name for name, kind in kinds.KINDS.items() if kind.only in ("", where)]
 
@@ -94,7 +105,8 @@ def fault_of(seed: int, launcher: str) -> Fault:
         seed,
         names[seed % len(names)],
         launcher,
-        after=rng.uniform(0.02, 0.9),
+        # A run that is half done grows no more.
+        after=rng.uniform(0.02, 0.5 if launcher == "grow" else 0.9),
         retries=rng.choice([0, _RETRIES]),
         keep_going=rng.random() < 0.7,
     )
@@ -176,11 +188,41 @@ def table_of(results: list[Result]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+@contextlib.contextmanager
+def cluster() -> Iterator[SlurmCluster]:
+    """Give a Slurm that is up."""
+    slurm = SlurmCluster()
+    slurm.up()
+    try:
+        yield slurm
+    finally:
+        slurm.down()
+        slurm.wipe()
+
+
+def reported(fault: Fault, folder: Path, load: Load, slurm: SlurmCluster | None) -> Result:
+    """Carry out a fault, and print what came of it; the folder is kept if an invariant was violated."""
+    workflow = Workflow(folder / f"{fault.launcher}-{fault.seed}-{fault.name}")
+    workflow.slurm = slurm
+    try:
+        result = carry_out(fault, workflow, load)
+    finally:
+        workflow.close()
+        if slurm:
+            slurm.clear()
+    print(f"{fault}: {result.outcome}, {result.seconds:.1f} s", flush=True)
+    for violation in result.violations:
+        print(f"  VIOLATED: {violation}\n    kept: {workflow.folder}", flush=True)
+    if not result.violations:
+        shutil.rmtree(workflow.folder, ignore_errors=True)
+    return result
+
+
 def main() -> int:
     """Run the campaign of the command line, and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0-199", help="the first and the last, or a list with commas")
-    parser.add_argument("--launcher", default="local", help="local, or the name of an MPI: mpich, openmpi, impi")
+    parser.add_argument("--launcher", default="local", help="local, the name of an MPI (mpich, openmpi, impi), or grow")
     parser.add_argument("--kinds", default="", help="only faults of these kinds, separated by commas")
     parser.add_argument("--quick", action="store_true", help="with fewer jobs")
     parser.add_argument("--folder", type=Path, help="where the folders of runs go; default: a new one")
@@ -190,22 +232,13 @@ def main() -> int:
     wanted = [fault_of(seed, options.launcher) for seed in seeds]
     wanted = [fault for fault in wanted if not options.kinds or fault.name in options.kinds.split(",")]
     folder = options.folder or Path(tempfile.mkdtemp(prefix="faults-"))
-    results = []
-    for fault in wanted:
-        if fault.kind.as_root and os.geteuid() != 0:
-            print(f"{fault}: SKIPPED, needs root", flush=True)
-            continue
-        workflow = Workflow(folder / f"{fault.launcher}-{fault.seed}-{fault.name}")
-        try:
-            results.append(carry_out(fault, workflow, QUICK if options.quick else FULL))
-        finally:
-            workflow.close()
-        result = results[-1]
-        print(f"{fault}: {result.outcome}, {result.seconds:.1f} s", flush=True)
-        for violation in result.violations:
-            print(f"  VIOLATED: {violation}\n    kept: {workflow.folder}", flush=True)
-        if not result.violations:
-            shutil.rmtree(workflow.folder, ignore_errors=True)
+    if any(fault.kind.as_root for fault in wanted) and os.geteuid() != 0:
+        print("Faults that need root are left out.")
+        wanted = [fault for fault in wanted if not fault.kind.as_root]
+    load = GROWING if options.launcher == "grow" else QUICK if options.quick else FULL
+    with contextlib.ExitStack() as stack:
+        slurm = stack.enter_context(cluster()) if options.launcher == "grow" else None
+        results = [reported(fault, folder, load, slurm) for fault in wanted]
     print(table_of(results))
     return any(result.violations for result in results)
 

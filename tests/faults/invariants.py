@@ -8,10 +8,12 @@ Each check yields what is wrong, in words, so that a campaign can go on and tell
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING
 
 from account import account_of
+from growing import LEFT_WITHIN_S, further_name
 from harness import describe, wait_until
 from kinds import End
 
@@ -75,8 +77,14 @@ def of_the_jobs(scene: Scene, fault: Fault) -> Iterator[str]:
 
 
 def of_what_is_left(scene: Scene, fault: Fault) -> Iterator[str]:
-    """Check that no process, lock or scratch folder is left."""
+    """Check that no Slurm job, process, lock or scratch folder is left."""
     workflow = scene.workflow
+    if slurm := workflow.slurm:
+        queue = functools.partial(slurm.squeue, "--name=" + further_name(workflow))
+        try:
+            wait_until(lambda: not queue(), on_timeout=queue, timeout_s=LEFT_WITHIN_S)
+        except AssertionError as error:
+            yield f"Slurm jobs are left: {error}"
     try:
         wait_until(lambda: not workflow.processes(), on_timeout=lambda: describe(workflow.processes()), timeout_s=60)
     except AssertionError as error:

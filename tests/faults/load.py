@@ -45,7 +45,7 @@ SNAKEFILE = """
     rule slow:
         input: "out/word.{n}"
         output: "out/slow.{n}"
-        params: seconds=lambda w: 0.1 + int(w.n) % 5 * 0.1
+        params: seconds=lambda w: float(config["slow_s"]) + int(w.n) % 5 * 0.1
         priority: 1
         shell:
             "echo ran >> ran/slow.{wildcards.n}; head -n 1 {input} > {output}; sleep {params.seconds}; "
@@ -113,12 +113,14 @@ class Load:
     used: int = 30
     pairs: int = 10
     lines: int = 37
+    #: Seconds that a slow job takes, at least.
+    slow_s: float = 0.1
 
     @property
     def config(self) -> list[str]:
         """The arguments by which Snakemake gets to know it."""
         sizes = (self.letters, self.words, self.slow, self.used, self.pairs, self.lines)
-        return ["--config", f"sizes={'-'.join(map(str, sizes))}"]
+        return ["--config", f"sizes={'-'.join(map(str, sizes))}", f"slow_s={self.slow_s}"]
 
     @property
     def n_jobs(self) -> int:
@@ -151,3 +153,5 @@ class Load:
 #: 300 jobs; and fewer, for the tests of every day. Each letter is in a word, and each slow job in a line.
 FULL = Load()
 QUICK = Load(letters=14, words=14, slow=9, used=7, pairs=3, lines=9)
+#: A minute of work for one core: worth a further worker.
+GROWING = Load(letters=40, words=40, slow=40, used=7, pairs=3, lines=40, slow_s=1.5)

@@ -44,7 +44,12 @@ class Scene:
     @property
     def is_mpi(self) -> bool:
         """Whether the ranks are an MPI world."""
-        return self.launcher != "local"
+        return self.launcher not in ("local", "grow")
+
+    @property
+    def workers(self) -> tuple[int, ...]:
+        """The ranks that are workers from the start."""
+        return WORKERS[:1] if self.launcher == "grow" else WORKERS
 
     # -- progress ------------------------------------------------------------------------------
 
@@ -60,7 +65,7 @@ class Scene:
         self._wait_for_jobs(n_jobs)
 
     def _get_to_know_ranks(self) -> bool:
-        numbers = (0, 1, *WORKERS) if self.is_mpi else (0, *WORKERS)
+        numbers = (0, 1, *self.workers) if self.is_mpi else (0, *self.workers)
         client = {1: psutil.Process(self.run.process.pid)}
         self.servers = client | {number: self.workflow.server(number) for number in numbers}
         self.ranks = client | {number: self.workflow.rank(number) for number in numbers}

@@ -1,4 +1,4 @@
-"""A quick campaign: each kind of fault once, on fewer jobs."""
+"""A quick campaign: each kind of fault once, on fewer jobs; and while a run grows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import pytest
 from campaign import Fault, carry_out, fault_of, names_for
 from harness import Workflow, require
 from kinds import no_clock, no_network
-from load import QUICK
+from load import GROWING, QUICK
 from required import at_night, skip_or_fail
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from slurm_cluster import SlurmCluster
 
 #: Of each kind, the first seed; but nobody has to wait for a minute.
 LOCAL = [fault for seed in range(len(names_for("local"))) if (fault := fault_of(seed, "local")).name != "stand-still"]
@@ -57,3 +59,20 @@ def test_a_run_bears_a_fault_or_says_what_it_is_and_can_go_on(fault: Fault, tmp_
         assert carry_out(fault, workflow, QUICK).violations == []
     finally:
         workflow.close()
+
+
+#: Each of those that can befall a run while it grows.
+GROWS = [fault_of(seed, "grow") for seed in range(len(names_for("grow")))]
+GROWS_BY_DAY = [fault for fault in GROWS if fault.name in ("kill-joining", "silent-controller")]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [*GROWS_BY_DAY, *at_night(fault for fault in GROWS if fault not in GROWS_BY_DAY)],
+    ids=lambda fault: fault.name,
+)
+def test_a_run_that_grows_bears_a_fault_and_leaves_nothing_in_the_queue(
+    fault: Fault, workflow: Workflow, slurm: SlurmCluster
+):
+    workflow.slurm = slurm
+    assert carry_out(fault, workflow, GROWING).violations == []

@@ -135,3 +135,20 @@ def test_the_python_of_the_run_is_that_of_its_further_jobs(workflow: Workflow, s
     assert sys.executable in script.read_text()
     run.interrupt()
     assert run.wait() == 1
+
+
+def test_where_a_planned_worker_would_wait_for_a_node_a_smaller_one_joins(workflow: Workflow, slurm: SlurmCluster):
+    workflow.write("Snakefile", SNAKEFILE.replace("range(60)", "range(160)"))
+    for node in ("n1", "n2", "n3", "n4"):
+        taken = ("--cpus-per-task=6", "--mem=100", f"--nodelist={node}", "--time=60")
+        slurm.ask("sbatch", "--job-name=other", "--output=/dev/null", *taken, "--wrap", "sleep 1000")
+    wait_until(lambda: slurm.squeue("--states=RUNNING").count("other") == 4, on_timeout=slurm.squeue)
+    # One worker for all: the plan is as many cores as a node has.
+    run = workflow.start("--daskmpi-grow", "1", "--daskmpi-max-workers", "1", "--daskmpi-workers", "1")
+    wait_for_joined(workflow, run)
+    asked = [event["cores"] for event in events(workflow, "allocation") if event["phase"] == "queued"]
+    assert asked == [2], "two cores are free on each node"
+    run.interrupt()
+    run.wait()
+    slurm.ask("scancel", "--name=other")
+    nothing_is_left(slurm)
