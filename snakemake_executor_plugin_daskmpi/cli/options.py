@@ -92,6 +92,14 @@ def of_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", metavar="SECONDS", type=int, default=120, help="give up on the ranks after so long (default: 120)"
     )
+    parser.add_argument(
+        "--join",
+        metavar="SRUN_OPTIONS",
+        nargs="?",
+        const="",
+        help="also have Slurm start a job of a minute, with these options, that tries to reach this host: what "
+        "--daskmpi-grow needs",
+    )
     group = parser.add_argument_group("settings, as for a run")
     group.add_argument(
         "--daskmpi-launcher",

@@ -198,7 +198,7 @@ Example:
 """,
     ),
     "doctor": VerbText(
-        "[--json] [--timeout SECONDS] [settings]",
+        "[--json] [--timeout SECONDS] [--join[=SRUN_OPTIONS]] [settings]",
         """\
 Check all that a run stands on, and say what to do where something is wrong: versions, the MPI
 library and whether srun or mpiexec speaks to it, that one world of ranks spans all components,
@@ -213,6 +213,7 @@ Examples:
   snakemake-daskmpi doctor
   salloc --ntasks=4 --mem-per-cpu=1G --time=00:05:00 snakemake-daskmpi doctor
   snakemake-daskmpi doctor --json | jq '.checks[] | select(.verdict == "fail")'
+  snakemake-daskmpi doctor --join='--account=me'      whether a run here could grow
   mpiexec -n 4 snakemake-daskmpi doctor               in a world of your own making
 """,
     ),

@@ -101,7 +101,7 @@ def doctor(options: argparse.Namespace, _: list[str]) -> int:
     names = (*texts.DOCTOR_SETTINGS, "launcher")
     settings = Settings(**{name: getattr(options, name) for name in names}, startup_timeout=options.timeout)
     settings.check()
-    return doctor.main(settings, as_json=options.json)
+    return doctor.main(settings, as_json=options.json, join=options.join)
 
 
 def profile(options: argparse.Namespace, _: list[str]) -> int:

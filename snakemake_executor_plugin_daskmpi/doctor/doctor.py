@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.doctor import judgement, listing, probe, survey
 from snakemake_executor_plugin_daskmpi.doctor.facts import WorldFacts
+from snakemake_executor_plugin_daskmpi.doctor.further_job import further_job_facts
 from snakemake_executor_plugin_daskmpi.doctor.verdict import Verdict, worst
 from snakemake_executor_plugin_daskmpi.doctor.wording import counted
 from snakemake_executor_plugin_daskmpi.errors import three_part_message
@@ -39,8 +40,14 @@ _END_S = 5.0
 _SAID_LINES = 12
 
 
-def main(settings: Settings, *, as_json: bool) -> int:
-    """Check everything, print the report, and return the exit code."""
+def main(settings: Settings, *, as_json: bool, join: str | None = None) -> int:
+    """Check everything, print the report, and return the exit code.
+
+    Parameters
+    ----------
+    join
+        Options of srun for a job that tries to reach this host, None for no such job.
+    """
     environ = dict(os.environ)
     if roles.seat_of(environ) is not None:
         # First of all: only rank 1 (or the rank that says why there is no world) comes back from it. The alarm ends
@@ -53,6 +60,8 @@ def main(settings: Settings, *, as_json: bool) -> int:
         mpi = survey.mpi_facts(settings, environ)
         world = world_of(settings, mpi, environ)
     facts = survey.survey(mpi, world, environ)
+    if join is not None:
+        facts = dataclasses.replace(facts, further_job=further_job_facts(join, settings.startup_timeout))
     checks = judgement.checks_of(facts)
     if as_json:
         print(listing.render_json(facts, checks))

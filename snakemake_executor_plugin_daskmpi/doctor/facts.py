@@ -130,6 +130,19 @@ class WorldFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherJobFacts:
+    """A Slurm job of its own that tried to reach this host, as one that joins a run does."""
+
+    #: Whether its connection came, and what it said on its last line.
+    has_come: bool = False
+    said: str = ""
+    #: Why there was no such job; "" if there was.
+    error: str = ""
+    #: Seconds until it had ended, its wait in the queue included.
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All of it."""
 
@@ -147,3 +160,5 @@ class Facts:
     #: Slurm's version, "" without Slurm.
     slurm: str = ""
     allocation: Allocation | None = None
+    #: None if nobody asked for it.
+    further_job: FurtherJobFacts | None = None

@@ -42,5 +42,7 @@ def checks_of(facts: Facts) -> list[Check]:
         world_checks.components_check(world, facts.allocation, slurm=facts.slurm, program=facts.program),
     ]
     if world.error:
-        return checks + [skipped(name, "there is no world to look at") for name in _OF_A_WORLD]
-    return checks + [judge(world) for judge in _OF_A_WORLD.values()]
+        checks += [skipped(name, "there is no world to look at") for name in _OF_A_WORLD]
+    else:
+        checks += [judge(world) for judge in _OF_A_WORLD.values()]
+    return [*checks, site_checks.further_job_check(facts.further_job, slurm=facts.slurm)]

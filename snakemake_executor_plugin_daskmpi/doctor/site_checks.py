@@ -11,7 +11,7 @@ from snakemake_executor_plugin_daskmpi.doctor.verdict import Check, fail, ok, sk
 from snakemake_executor_plugin_daskmpi.mpi.pmi import NAMES, PMI_TYPE
 
 if TYPE_CHECKING:
-    from snakemake_executor_plugin_daskmpi.doctor.facts import Facts, MpiFacts, Requirement
+    from snakemake_executor_plugin_daskmpi.doctor.facts import Facts, FurtherJobFacts, MpiFacts, Requirement
 
 _PACKAGE = "snakemake-executor-plugin-daskmpi"
 
@@ -122,3 +122,26 @@ def mpiexec_check(mpi: MpiFacts, *, slurm: str) -> Check:
     if slurm or {mpi.kind, mpi.mpiexec_kind} == {"mpich", "intel"}:
         return warn(name, seen, remedy)
     return fail(name, seen, remedy)
+
+
+def further_job_check(job: FurtherJobFacts | None, *, slurm: str) -> Check:
+    """Judge whether Slurm jobs of their own could join a run that goes on here."""
+    name = "further jobs"
+    if job is None and not slurm:
+        return skipped(name, "there is no Slurm here")
+    if job is None:
+        return skipped(name, "not tried", "snakemake-daskmpi doctor --join, if runs are to grow (--daskmpi-grow).")
+    if job.error:
+        return fail(
+            name,
+            f"there was no job to try it with: {job.error}",
+            "--join='--account=… --partition=…' with what the site wants to know, or --timeout for a longer wait.",
+        )
+    if not job.has_come:
+        return fail(
+            name,
+            f"a Slurm job cannot reach this host: {job.said}",
+            "ask the site to open TCP ports above 1024 between nodes; or start the run itself in a Slurm job, on a "
+            "node that the others reach.",
+        )
+    return ok(name, f"this host was {job.said}, after {job.took_s:.0f} s with the wait for Slurm")

@@ -39,6 +39,14 @@ _PATIENCE_S, _MOST_BYTES = 20.0, 4096
 PACKAGE = "snakemake-executor-plugin-daskmpi"
 
 
+def own_address() -> str:
+    """Return the address at which other hosts reach this one, as far as it can tell."""
+    with apart.ours():
+        from distributed.utils import get_ip
+
+    return str(get_ip())
+
+
 class Gate:
     """Where further allocations ask to be let in.
 
@@ -74,10 +82,7 @@ class Gate:
         """
         if self._server is not None:
             return
-        with apart.ours():
-            from distributed.utils import get_ip
-
-        self._host = get_ip()
+        self._host = own_address()
         self._address = await self._link.client.run_on_scheduler(let_grow, str(self._run_dir))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3

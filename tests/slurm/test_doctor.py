@@ -48,3 +48,22 @@ def test_a_wrong_type_of_pmi_is_found_and_nothing_hangs(workflow: Workflow, slur
     assert run.text.splitlines()[at] == "FAIL  world              MPI sees 1 rank where 4 were started."
     assert "it was started as: srun --mpi=pmi2 --het-group=0-1 " in run.text
     assert "Next: srun --mpi=pmi2 … for MPICH and Intel MPI, srun --mpi=pmix … for Open MPI." in run.text
+
+
+def join_check(workflow: Workflow, options: str) -> dict[str, str]:
+    """Return what the doctor says of further jobs, and check its exit code."""
+    run = workflow.start_command(
+        ["snakemake-daskmpi", "doctor", "--json", "--daskmpi-launcher", "local", f"--join={options}"],
+        workflow.environ(),
+    )
+    code = run.wait()
+    (check,) = (each for each in json.loads(run.text)["checks"] if each["name"] == "further jobs")
+    assert code == (check["verdict"] == "fail")
+    return check
+
+
+def test_it_finds_whether_a_job_of_its_own_could_join_a_run_here(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001
+    assert join_check(workflow, "--nodelist=n2")["seen"].startswith("this host was reached from n2, after ")
+    refused = join_check(workflow, "--partition=nowhere")
+    assert "invalid partition" in refused["seen"]
+    assert "--partition=" in refused["remedy"]

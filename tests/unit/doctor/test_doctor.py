@@ -385,7 +385,7 @@ def test_the_text_has_a_line_per_check_aligned_and_remedies_below():
     assert "\033" not in text
     index = next(i for i, line in enumerate(lines) if line.startswith("warn"))
     assert lines[index + 1].startswith(" " * column + "Next: ")
-    assert lines[-1] == "12 ok, 1 to look at, 3 skipped."
+    assert lines[-1] == "12 ok, 1 to look at, 4 skipped."
 
 
 def test_long_lines_are_wrapped_for_a_terminal_and_what_can_be_typed_is_not():
