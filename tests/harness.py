@@ -44,7 +44,7 @@ REFERENCE = "snakemake's local executor"
 _PRIVATE_PREFIXES = ("SLURM_", "SNAKEMAKE_", "PMI_", "PMIX_", "CUDA_VISIBLE", "ROCR_VISIBLE", "PYTHONDONTWRITEBYTECODE")
 
 #: What ``ps -e`` calls a rank of a local world.
-RANK_NAME = re.compile(r"rank (\d+) ")
+RANK_NAME = re.compile(r"rank-(\d+)-")
 
 #: Fields of a metadata record that differ from run to run: times, and a hash of memory addresses.
 _TRANSIENT = ("starttime", "endtime", "job_hash", "namespace")

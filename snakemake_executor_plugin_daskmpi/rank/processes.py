@@ -38,8 +38,12 @@ def outlive_parent() -> None:
 
 
 def call_this(name: str) -> None:
-    """Give this process the name that ``ps -e`` and ``top`` show; its first 15 characters count."""
-    _prctl(_PR_SET_NAME, ctypes.create_string_buffer(name.encode()[:15]))
+    """Give this process the name that ``ps -e`` and ``top`` show; its first 15 characters count.
+
+    Without blanks: where Slurm (22.05) finds the processes of a job by their parents (``proctrack/linuxproc``), it
+    takes the words of ``/proc/PID/stat`` apart by them, and would never end what has one in its name.
+    """
+    _prctl(_PR_SET_NAME, ctypes.create_string_buffer(name.replace(" ", "-").encode()[:15]))
 
 
 def adopt_orphans() -> None:

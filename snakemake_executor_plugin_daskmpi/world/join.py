@@ -69,16 +69,19 @@ def main(told: str) -> int:
     settings, seat = Settings(**said["settings"]), roles.seat_of(os.environ) or roles.Seat(0, 1, "srun")
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
-    # Ranks 0 and 1 of the world are elsewhere: here, all are workers.
-    scratch = tempfile.mkdtemp(prefix="daskmpi-")
-    place = keeper.Place(settings, replace(seat, rank=seat.rank + 2, size=seat.size + 2), 0, scratch)
+    # Ranks 0 and 1 of the world are elsewhere: here, all are workers. One that is ended on its way has no folder.
+    place = keeper.Place(settings, replace(seat, rank=seat.rank + 2, size=seat.size + 2), 0, None)
     threading.Thread(target=keeper.end_without, args=(os.getppid(), place), daemon=True).start()
     job = os.environ.get("SLURM_JOB_ID", "")
-    processes.call_this(f"rank {job}.{seat.rank} of daskmpi")
+    processes.call_this(f"rank {job}.{seat.rank} daskmpi")
+    # Whoever waits for one that was lost would wait for ever, in MPI, where nothing but a signal's default ends it.
+    signal.alarm(settings.startup_timeout)
+    hosts, way_in = _told_to_all(seat, settings, _way_in(text) if seat.rank == 0 else None)
+    signal.alarm(0)
+    if way_in is None:
+        return 1
+    place.scratch = tempfile.mkdtemp(prefix="daskmpi-")
     try:
-        hosts, way_in = _told_to_all(seat, settings, _way_in(text) if seat.rank == 0 else None)
-        if way_in is None:
-            return 1
         order = replace(
             keeper.order_of(place, _share_of(seat.rank, hosts), way_in.address, None),
             name=f"rank {job}.{seat.rank}",
@@ -92,7 +95,7 @@ def main(told: str) -> int:
             leftovers.cancel_waiting(Path(said["run_dir"]))
         return code
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(place.scratch, ignore_errors=True)
 
 
 def _way_in(text: str) -> WayIn | None:

@@ -37,7 +37,7 @@ def main(order: Order) -> None:
         signal.signal(number, signal.SIG_IGN)
     # As in an MPI world: before Dask's threads are there.
     forked = _fork() if role is roles.Role.WORKER else None
-    processes.call_this(f"{name} of daskmpi")
+    processes.call_this(f"{name} daskmpi")
     dask_config.apply_dask_config(order.scratch)
     rank_log.quiet(name, role)
     credentials = credentials_from_stdin()

@@ -188,8 +188,8 @@ def kill_scheduler(scene: Scene, rng: random.Random) -> None:
 
 
 KINDS = {
-    "kill-joining": Kind(kill_joining, End.BEARS, unknown_runs=4),
-    "kill-joined": Kind(kill_joined, End.BEARS, unknown_runs=4),
+    "kill-joining": Kind(kill_joining, End.BEARS, unknown_runs=4, leaves_scratch=True),
+    "kill-joined": Kind(kill_joined, End.BEARS, unknown_runs=4, leaves_scratch=True),
     "stop-joined": Kind(stop_joined, End.BEARS),
     "cancel-queued": Kind(cancel_queued, End.BEARS, unknown_runs=8),
     "cancel-started": Kind(cancel_started, End.BEARS, unknown_runs=4),
@@ -198,7 +198,7 @@ KINDS = {
     "kill-controller": Kind(kill_controller, End.BEARS),
     "refused-jobs": Kind(refuse_jobs, End.BEARS, unknown_runs=8),
     "full-nodes": Kind(fill_nodes, End.BEARS),
-    "lose-node": Kind(lose_node, End.BEARS, unknown_runs=4),
+    "lose-node": Kind(lose_node, End.BEARS, unknown_runs=4, leaves_scratch=True),
     "kill-slurmd": Kind(kill_slurmd, End.BEARS),
     "send-away": Kind(send_away, End.BEARS),
     "interrupt-growing": Kind(interrupt, End.ENDS, says="", asks_to_rerun=True, unknown_runs=1),

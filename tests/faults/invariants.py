@@ -93,7 +93,7 @@ def of_what_is_left(scene: Scene, fault: Fault) -> Iterator[str]:
     killed = fault.kind.end_of(fault.launcher) is End.SILENT
     if workflow.locks() and not killed:
         yield "locks are left"
-    if not killed and (left := scene.scratch()):
+    if not killed and not fault.kind.leaves_scratch and (left := scene.scratch()):
         yield f"scratch folders are left: {left}"
 
 

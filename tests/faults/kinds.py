@@ -71,6 +71,9 @@ class Kind:
     #: wrote that a job starts: then it drops that line.
     unknown_runs: int = 0
 
+    #: Whether a keeper and its child may be killed at the same time, so that nobody is there to remove their folder.
+    leaves_scratch: bool = False
+
     def end_of(self, launcher: str) -> End:
         """Return how far a run has to bear it."""
         return self.end if launcher == "local" or self.end_in_mpi is None else self.end_in_mpi

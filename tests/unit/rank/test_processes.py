@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import resource
+import threading
+from pathlib import Path
 
 import pytest
 
-from snakemake_executor_plugin_daskmpi.rank.processes import allow_open_files
+from snakemake_executor_plugin_daskmpi.rank.processes import allow_open_files, call_this
 
 
 @pytest.fixture
@@ -29,3 +31,17 @@ def test_the_hard_limit_bounds_it(hard):
         pytest.skip("no hard limit of open files here")
     allow_open_files(hard + 1)
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+def test_a_name_has_no_blanks_and_fifteen_characters():
+    """In a thread, since a name is that of a thread."""
+    shown = []
+
+    def call() -> None:
+        call_this("rank 4711.12 daskmpi")
+        shown.append(Path(f"/proc/self/task/{threading.get_native_id()}/comm").read_text())
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    assert shown == ["rank-4711.12-da\n"]
