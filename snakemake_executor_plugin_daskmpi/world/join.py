@@ -80,6 +80,7 @@ def main(told: str) -> int:
     signal.alarm(0)
     if way_in is None:
         return 1
+    keeper.pass_signals_on(place)
     place.scratch = tempfile.mkdtemp(prefix="daskmpi-")
     try:
         order = replace(

@@ -60,6 +60,8 @@ class Place:
     pid: int
     #: Its folder, which goes with the keeper: it may be killed. None for rank 1, which needs none.
     scratch: str | None
+    #: Whether it was told to end, so that nobody is to do the work anew.
+    is_ending: bool = False
 
     def send(self, number: int) -> None:
         """Send a signal to whoever does the work."""
@@ -92,10 +94,10 @@ def keep(
     apart.only_ours()
     threading.Thread(target=end_without, args=(os.getppid(), place), daemon=True).start()
     try:
-        _pass_signals_on(place)
+        pass_signals_on(place)
         comm = meet(place.seat, place.settings)
         # MPICH has taken SIGUSR1 for itself.
-        _pass_signals_on(place)
+        pass_signals_on(place)
         code = _keep(place, comm, part, connection)
     finally:
         if place.scratch is not None:
@@ -113,7 +115,7 @@ def _keep(place: Place, comm: Intracomm, part: Callable[[], None], connection: C
         comm.Abort(code)
         # Under srun, MPICH's comes back: Slurm ends this process soon.
         return code
-    _pass_signals_on(place)
+    pass_signals_on(place)
     code = place.wait()
     if place.seat.role is roles.Role.CLIENT:
         _write_down(code)
@@ -135,10 +137,11 @@ class _Met(NamedTuple):
     address: str
 
 
-def _pass_signals_on(place: Place) -> None:
+def pass_signals_on(place: Place) -> None:
     """Give the child what mpiexec sends to this process alone; Slurm's signals reach all processes of a step."""
 
     def pass_on(number: int, _: object) -> None:
+        place.is_ending = place.is_ending or number == signal.SIGTERM
         if place.seat.said_by != "srun":
             place.send(number)
 
@@ -225,7 +228,7 @@ def serve(place: Place, order: Order, credentials: security.Credentials | None, 
         with suppress(BrokenPipeError), serve_order.start(told, credentials, os.environ) as process:
             place.pid = process.pid
             process.returncode = code = place.wait()
-        if not code:
+        if not code or place.is_ending:
             break
     return code
 
