@@ -41,6 +41,29 @@ fi
 # from PyPI hangs now and then while it starts under Slurm.
 export MPIR_CVAR_CH4_NETMOD=${MPIR_CVAR_CH4_NETMOD:-ofi} FI_PROVIDER=${FI_PROVIDER:-tcp}
 
+# Slurm numbers the ranks by component, and tells which of them share a node in the order of the nodes' names. Where
+# these differ (a busy node is enough), MPICH waits for ever in shared memory, unless it is told not to use any.
+# Intel MPI waits, too, and so does Open MPI before Slurm 24.11. No setting cures those: better an end with a message
+# than a job that waits until its time is over.
+export MPIR_CVAR_NOLOCAL=${MPIR_CVAR_NOLOCAL:-1}
+nodes=$(for list in "$SLURM_JOB_NODELIST_HET_GROUP_0" "$SLURM_JOB_NODELIST_HET_GROUP_1"; do
+  scontrol show hostnames "$list"
+done)
+if [ "$nodes" != "$(sort --version-sort <<<"$nodes")" ]; then
+  mpi=$(python -c 'from mpi4py import rc; rc.initialize = False
+from mpi4py import MPI; print(MPI.Get_library_version().splitlines()[0])')
+  slurm=$(srun --version | grep --only-matching '[0-9][0-9]\.[0-9][0-9]')
+  case "$mpi with Slurm $slurm" in
+    "Open MPI"*" 24.11" | "Open MPI"*" "2[5-9].*) ;;
+    "Intel(R) MPI"* | "Open MPI"*)
+      printf '%s\n' "$mpi cannot start on these nodes: they are not in the order of their names." \
+        "  Seen: ranks 0 and 1, then the workers, are on ${nodes//$'\n'/, }." \
+        "  Next: sbatch again, with --nodelist in both components if need be; or take MPICH." >&2
+      exit 1
+      ;;
+  esac
+fi
+
 # Dask logs each connection; "info" here shows them.
 export DASK_LOGGING__DISTRIBUTED=${DASK_LOGGING__DISTRIBUTED:-warning}
 

@@ -14,6 +14,7 @@ from required import at_night
 
 if TYPE_CHECKING:
     from harness import Workflow
+    from runs import SlurmRun
     from slurm_cluster import SlurmCluster
 
 SCRIPTS = Path(__file__).parents[2] / "example-workflow" / "slurm"
@@ -30,3 +31,34 @@ def test_a_case_prints_both_results(workflow: Workflow, slurm: SlurmCluster, scr
     run.ends_with(0)
     for result in ("Dask result: 5", "Local result: 5"):
         assert run.text.splitlines().count(result) == 1, f"{result!r} in:\n{run.text}"
+
+
+def out_of_order(workflow: Workflow, mpi: str) -> SlurmRun:
+    """Submit the hetjob with ranks 0 and 1 on a node whose name comes after those of the workers."""
+    require(mpi)
+    shutil.copytree(SCRIPTS, workflow.folder / "slurm")
+    script = workflow.folder / "slurm" / "case2.sl"
+    text = script.read_text().replace("--ntasks=2\n", "--ntasks=2 --nodelist=n4\n", 1)
+    script.write_text(text.replace("srun --mpi=pmi2", f"srun --mpi={'pmix' if mpi == 'openmpi' else 'pmi2'}"))
+    return workflow.sbatch("slurm/case2.sl", env=MPIS[mpi].environ)
+
+
+def test_in_another_order_of_nodes_mpich_is_none_the_worse(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001
+    run = out_of_order(workflow, "mpich")
+    run.ends_with(0, timeout_s=60)
+    assert "Dask result: 5" in run.text.splitlines()
+
+
+@pytest.mark.parametrize(("mpi", "name"), [("impi", "Intel(R) MPI"), *at_night([("openmpi", "Open MPI")])])
+def test_an_mpi_that_could_not_start_then_is_told_so_at_once(
+    workflow: Workflow,
+    slurm: SlurmCluster,  # noqa: ARG001
+    mpi: str,
+    name: str,
+):
+    run = out_of_order(workflow, mpi)
+    run.ends_with(1, timeout_s=60)
+    assert name in run.text
+    assert "cannot start on these nodes" in run.text
+    assert "are on n4, n1, n2, n3." in run.text
+    assert "Next: " in run.text
