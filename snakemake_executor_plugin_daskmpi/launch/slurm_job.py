@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi import command_line
 from snakemake_executor_plugin_daskmpi.advise.recorded_runtimes import known_from_records
+from snakemake_executor_plugin_daskmpi.launch.planned import planned
 from snakemake_executor_plugin_daskmpi.mpi import pmi
 from snakemake_executor_plugin_daskmpi.mpi.library import pmi_type_for
 from snakemake_executor_plugin_daskmpi.planning.demand import demand_of
-from snakemake_executor_plugin_daskmpi.planning.planner import plan_of
 from snakemake_executor_plugin_daskmpi.rank.roles import LAUNCHED
 from snakemake_executor_plugin_daskmpi.slurm.controller import say
 from snakemake_executor_plugin_daskmpi.slurm.inquiry import ask_site
@@ -58,7 +58,7 @@ def submit(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoR
     else:
         chain.check_progress(before, len(dag))
     site = ask_site()
-    plan = plan_of(_demand(dag), site, settings)
+    plan = planned(_demand(dag), site, settings)
     submission = record.new_record(workdir, command_line.same_command())
     batch = _batch(settings, plan, site, Path(submission.folder))
     script, arguments = render_script(plan, batch), sbatch_arguments(batch)
@@ -84,14 +84,14 @@ def show_plan(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> 
     from snakemake_executor_plugin_daskmpi.planning.table import render_plan
 
     demand = _demand(dag)
-    plan = plan_of(demand, ask_site(), settings)
+    plan = planned(demand, ask_site(), settings)
     _print_and_end(render_plan(plan, demand, forecast_of(plan, demand), settings.grow), before_exec)
 
 
 def show_script(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoReturn:
     """Print the batch script, alone on stdout, and end."""
     site = ask_site()
-    plan = plan_of(_demand(dag), site, settings)
+    plan = planned(_demand(dag), site, settings)
     # Slurm does not make folders for output.
     folder = record.home_of(Path.cwd()) / _BY_HAND
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

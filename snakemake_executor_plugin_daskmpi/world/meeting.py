@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import DaskMpiError, WorldError
 from snakemake_executor_plugin_daskmpi.mpi import pmi
-from snakemake_executor_plugin_daskmpi.rank import roles
+from snakemake_executor_plugin_daskmpi.world import node_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from mpi4py.MPI import Intracomm
 
@@ -77,7 +76,7 @@ def _met(seat: Seat, settings: Settings) -> Intracomm:
         if seat.said_by == "srun":
             # Python's os.environ reaches the C library, which reads these while it initialises.
             pmi.check(library, os.environ, settings.pmi)
-            check_order(library, os.environ)
+            node_order.check(library, os.environ)
             os.environ.update(pmi.needed_environment(library, os.environ, settings.pmi_library))
         MPI.Init_thread()
     comm = MPI.COMM_WORLD
@@ -89,43 +88,6 @@ def _met(seat: Seat, settings: Settings) -> Intracomm:
             next_step=_matching_launcher(seat),
         )
     return comm
-
-
-def check_order(library_version: str, environ: Mapping[str, str]) -> None:
-    """Raise a WorldError if a library would not get over the order of a step's nodes.
-
-    Ranks are numbered by component, and Slurm tells which of them share a node in the order of the nodes' names.
-    Where these differ, Open MPI fails or hangs; Intel MPI hangs for ever unless the numbers of ranks by node come out
-    alike; MPICH is told not to share memory. No setting was found that cures the others.
-    """
-    kind = pmi.kind_of(library_version)
-    by_name = roles.hosts_of(environ.get("SLURM_STEP_NODELIST", ""))
-    components = (
-        roles.hosts_of(environ.get(f"SLURM_JOB_NODELIST_HET_GROUP_{n}", "")) for n in range(roles.n_components(environ))
-    )
-    by_rank = [node for nodes in components for node in nodes if node in by_name]
-    if kind not in ("intel", "openmpi") or len(by_rank) != len(by_name) or by_rank == by_name:
-        return
-    n_ranks = dict(zip(by_name, _numbers(environ.get("SLURM_STEP_TASKS_PER_NODE", "")), strict=False))
-    if kind == "intel" and [n_ranks.get(node) for node in by_rank] == [n_ranks.get(node) for node in by_name]:
-        return
-    raise WorldError(
-        f"{pmi.NAMES[kind]} cannot start on the nodes that Slurm chose: the names of the components' nodes "
-        "are not in the order of the components.",
-        seen=f"mpi4py loaded {pmi.name_of(library_version)}, and ranks are on {', '.join(by_rank)}, in this order.",
-        next_step="pip install 'snakemake-executor-plugin-daskmpi[mpich]', since MPICH can; "
-        "or a Slurm job of a single component.",
-    )
-
-
-def _numbers(text: str) -> list[int]:
-    """Expand Slurm's notation for numbers by node.
-
-    >>> _numbers("1,2(x3)")
-    [1, 2, 2, 2]
-    """
-    found = re.findall(r"(\d+)(?:\(x(\d+)\))?", text)
-    return [int(number) for number, times in found for _ in range(int(times or 1))]
 
 
 def _matching_launcher(seat: Seat) -> str:

@@ -6,6 +6,9 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
+from harness import require
+from mpis import MPIS
+
 if TYPE_CHECKING:
     from harness import Workflow
     from slurm_cluster import SlurmCluster
@@ -129,3 +132,39 @@ def test_a_run_that_may_grow_is_planned_as_two_ranks_whose_script_sbatch_takes(
     assert not slurm.squeue()
     # What the ranks are told: they may grow, and none of them takes jobs.
     assert {"--daskmpi-grow", "--daskmpi-components="} <= set(shlex.split(script.text, comments=True))
+
+
+def test_for_an_mpi_that_does_not_start_on_any_nodes_one_component_is_planned_or_it_is_said(
+    workflow: Workflow,
+    slurm: SlurmCluster,  # noqa: ARG001
+):
+    require("impi")
+    workflow.write(
+        "Snakefile",
+        """
+        rule all:
+            input: expand("out/{n}", n=range(12))
+
+        rule one:
+            output: "out/{n}"
+            threads: 4
+            resources: mem_mb=4000, runtime=30
+            shell: "touch {output}"
+        """,
+    )
+    mpich, intel = ({**workflow.environ(), **MPIS[name].environ} for name in ("mpich", "impi"))
+    assert "2 components" in planned(workflow, mpich)
+    text = planned(workflow, intel)
+    assert "One component: Intel MPI cannot start where the nodes of several" in text
+    # Of three kinds of workers, no one component can be made.
+    workflow.write("Snakefile", SNAKEFILE)
+    text = planned(workflow, intel)
+    assert "3 components" in text
+    assert "the job then ends at once. MPICH starts on any." in " ".join(text.split())
+
+
+def planned(workflow: Workflow, environ: dict[str, str]) -> str:
+    """Return what is planned for the MPI that an environment names."""
+    run = workflow.start(*DEFAULTS, launcher="plan", env=environ)
+    run.ends_with(0)
+    return run.text

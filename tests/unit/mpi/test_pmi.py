@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from environments import SRUN_PMIX
 from snakemake_executor_plugin_daskmpi.errors import WorldError
 from snakemake_executor_plugin_daskmpi.mpi.pmi import check, find_library, needed_environment
-from snakemake_executor_plugin_daskmpi.world.meeting import check_order
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,37 +108,3 @@ def test_the_library_beside_srun_is_found_through_a_link_to_srun(tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/srun").symlink_to(tmp_path / "slurm-22/bin/srun")
     assert find_library("pmi2", {"PATH": f"{tmp_path}/bin"}) == f"{tmp_path}/slurm-22/lib/libpmi2.so.0"
-
-
-#: Two ranks on n1, three on other nodes. Slurm tells the numbers in the order of the nodes' names.
-OUT_OF_ORDER = {
-    "SLURM_HET_SIZE": "3",
-    "SLURM_JOB_NODELIST_HET_GROUP_0": "n1",
-    "SLURM_JOB_NODELIST_HET_GROUP_1": "b1",
-    "SLURM_JOB_NODELIST_HET_GROUP_2": "n[2-3]",
-    "SLURM_STEP_NODELIST": "b1,n[1-3]",
-    "SLURM_STEP_TASKS_PER_NODE": "1,2,1(x2)",
-}
-
-
-@pytest.mark.parametrize("library", [INTEL, OPEN_MPI])
-def test_a_library_that_cannot_have_nodes_out_of_order_is_refused(library):
-    with pytest.raises(WorldError, match=r"ranks are on n1, b1, n2, n3, in this order\.\n  Next: pip install"):
-        check_order(library, OUT_OF_ORDER)
-
-
-@pytest.mark.parametrize(
-    ("library", "environ"),
-    [
-        (MPICH, OUT_OF_ORDER),
-        (CRAY, OUT_OF_ORDER),
-        (OPEN_MPI, SRUN_PMIX),
-        (INTEL, {"SLURM_STEP_NODELIST": "n[1-2]", "SLURM_JOB_NODELIST": "n[1-2]"}),
-        # with as many ranks everywhere, the order makes no difference to Intel MPI
-        (INTEL, OUT_OF_ORDER | {"SLURM_STEP_TASKS_PER_NODE": "2(x4)"}),
-        # the step leaves the first component out
-        (OPEN_MPI, OUT_OF_ORDER | {"SLURM_STEP_NODELIST": "b1,n[2-3]", "SLURM_STEP_TASKS_PER_NODE": "1(x3)"}),
-    ],
-)
-def test_nodes_that_a_library_can_have_are_let_through(library, environ):
-    check_order(library, environ)

@@ -323,7 +323,7 @@ def test_what_is_started_anew_is_what_was_lost(tmp_path, scheduler, anew, hosts,
 
 @pytest.mark.parametrize("number", STEERING)
 def test_a_signal_from_mpiexec_is_given_to_the_child(sleeper, number):
-    keeper._pass_signals_on(Place(Settings(), WORKER, sleeper.pid, None))
+    keeper.pass_signals_on(Place(Settings(), WORKER, sleeper.pid, None))
     signal.raise_signal(number)
     # The first one ends it.
     sleeper.kill()
@@ -331,7 +331,7 @@ def test_a_signal_from_mpiexec_is_given_to_the_child(sleeper, number):
 
 
 def test_a_signal_from_srun_has_reached_the_child_already(sleeper):
-    keeper._pass_signals_on(Place(Settings(), Seat(2, 4, "srun"), sleeper.pid, None))
+    keeper.pass_signals_on(Place(Settings(), Seat(2, 4, "srun"), sleeper.pid, None))
     signal.raise_signal(signal.SIGINT)
     sleeper.kill()
     assert sleeper.wait() == -signal.SIGKILL
