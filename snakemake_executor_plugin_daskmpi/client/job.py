@@ -29,6 +29,8 @@ class Job:
     info: Any = None
     #: What its rule asks for, if that is more than what it would like to have.
     asked: JobResources | None = None
+    #: Whether it was ended since its worker's time was over: then its runtime is what it takes at least, not at most.
+    was_ended: bool = False
     #: What it waits for, or has.
     request: JobResources = field(init=False)
     #: Address of the worker that it was given to; None while it waits.
@@ -46,11 +48,12 @@ class Job:
         """Return the job as it waits again after it was ended, under another key; it takes longer than it had run."""
         least_min = int(ran_s / 60) + 1 if ran_s > 0 else 0
         wish, floor, asked = (
-            replace(each, runtime_min=max(each.runtime_min or 0, least_min) or None)
+            replace(each, runtime_min=max(self.request.runtime_min or 0, least_min) or None)
             for each in (self.wish, self.floor, self.asked or self.wish)
         )
         spec = self.spec._replace(key=f"{self.key}-again")
-        return Job(spec, wish, wish if floor == wish else floor, self.priority, self.n_behind, self.info, asked)
+        floor = wish if floor == wish else floor
+        return Job(spec, wish, floor, self.priority, self.n_behind, self.info, asked, was_ended=True)
 
     @property
     def key(self) -> str:

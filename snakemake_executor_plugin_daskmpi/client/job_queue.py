@@ -6,6 +6,7 @@ Runs on: rank 1.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
     from snakemake_executor_plugin_daskmpi.placement.refusal import Refusal
     from snakemake_executor_plugin_daskmpi.record.events import Reason
+    from snakemake_executor_plugin_daskmpi.resources import JobResources
 
 
 #: Of the time for which workers that leave have stayed at most, the part that a job may have taken for which another
@@ -137,11 +139,14 @@ class JobQueue:
         """
         if self._may_shrink or job.floor is not job.wish:
             job.request = shrunk(job.wish, job.floor, self._placement.workers.values())
-        runtime_min = job.request.runtime_min
-        refusal = too_long_for(runtime_min, self.deadline) if self.deadline is not None else None
-        refusal = refusal or self._placement.refusal(job.request, runtime_min or 0)
+        refusal = too_long_for(job.request.runtime_min, self.deadline) if self.deadline is not None else None
+        refusal = refusal or self._placement.refusal(job.request, job.request.runtime_min or 0)
+        if not job.was_ended and self._asks_for_whole(job.request) and not (refusal and refusal.is_final):
+            job.request = replace(job.request, runtime_min=None)
+            refusal = self._placement.refusal(job.request, 0)
         if refusal is not None:
             return refusal
+        runtime_min = job.request.runtime_min
         too_late = None
         if self._heeds_rules:
             may_take_min = max(runtime_min or 0, self._may_take_min(job.spec.kind))
@@ -154,6 +159,17 @@ class JobQueue:
         if runtime_min is not None and self.deadline is not None:
             heappush(self._by_runtime, (-runtime_min, job.key))
         return None
+
+    def _asks_for_whole(self, request: JobResources) -> bool:
+        """Say whether a job asks for all the time that the allocation, or that of a worker it could go to, has."""
+        if (runtime_min := request.runtime_min) is None:
+            return False
+        if self.deadline is not None and self.deadline.is_asked_for_whole(runtime_min):
+            return True
+        # Workers that stay for long enough go first.
+        leave = self._placement.fleet.deadlines.values()
+        is_whole = any(deadline.is_asked_for_whole(runtime_min) for deadline in leave)
+        return is_whole and self._placement.refusal(request, runtime_min) is not None
 
     def _may_take_min(self, rule: str) -> float:
         """Return how many minutes a job of a rule may take: as many as the longest of its jobs.

@@ -82,6 +82,13 @@ class Deadline:
         """Minutes that a job may take at most, if it starts as soon as a run like this one can start it."""
         return max(0.0, self.length_s - self.margin_s - self.start_s) / 60
 
+    def is_asked_for_whole(self, runtime_min: float) -> bool:
+        """Say whether a job asks for more than a whole such allocation leaves to jobs, but not for a longer one.
+
+        A runtime is an upper bound, and often that of the partition: such a job gets what there is.
+        """
+        return self.most_min < runtime_min <= self.length_s / 60
+
     def leaves_time_for(self, runtime_min: float) -> bool:
         """Say whether a job that starts now ends before those that still run are ended."""
         return self.clock() + 60 * runtime_min <= self.jobs_end_at

@@ -149,7 +149,7 @@ def too_late_for(minutes: float, most_min: float) -> Refusal:
 
 def too_long_for(runtime_min: int | None, deadline: Deadline) -> Refusal | None:
     """Return why a job could not end in a whole allocation like this one; None if it could, or does not say."""
-    if runtime_min is None or runtime_min <= deadline.most_min:
+    if runtime_min is None or runtime_min <= deadline.length_s / 60:
         return None
     return Refusal(
         f"No allocation like this one is long enough for a job with runtime={runtime_min} (minutes).",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from snakemake_executor_plugin_daskmpi.placement.deadline import Deadline
 from snakemake_executor_plugin_daskmpi.planning.demand import ASSUMED_MEM_MB, ASSUMED_RUNTIME_MIN
 from snakemake_executor_plugin_daskmpi.planning.drafts import n_nodes
 from snakemake_executor_plugin_daskmpi.planning.walltimes import TIME_TO_USE, most_minutes
@@ -123,6 +124,8 @@ def remarks(draft: Draft, plan: Plan, demand: Demand, settings: Settings) -> Ite
                 f"(--daskmpi-max-components {settings.max_components}, and a node per component)."
             )
     yield from _unknown(demand)
+    if not plan.further:
+        yield from _whole(plan, demand)
     if settings.hyperthread and draft.host is not None:
         yield "--daskmpi-hyperthread has no effect, since ranks 0 and 1 have no component of their own."
     if len(plan.further) > settings.grow:
@@ -134,6 +137,20 @@ def remarks(draft: Draft, plan: Plan, demand: Demand, settings: Settings) -> Ite
     n_workers = plan.n_workers + sum(component.n_tasks for component in plan.further)
     if n_workers == workers and not settings.workers and not settings.walltime:
         yield f"There are {workers} workers because of --daskmpi-max-workers."
+
+
+def _whole(plan: Plan, demand: Demand) -> Iterator[str]:
+    """Yield which rules ask for all the time that there is, of which start and end need some."""
+    length_s = plan.walltime_min * 60
+    allocation = Deadline(ends_at=length_s, length_s=length_s, said_by="Slurm", clock=lambda: 0.0)
+    stated = [shape for shape in demand.shapes() if shape.need.resources.runtime_min is not None]
+    if whole := [shape for shape in stated if allocation.is_asked_for_whole(shape.need.minutes)]:
+        rules = list(dict.fromkeys(rule for shape in whole for rule in shape.rules))
+        yield (
+            f"Jobs of {_some(rules)} may take all of the walltime, {duration_text(plan.walltime_min)}, of which start "
+            f"and end need about a minute: they get what is left when they start. Better, if they take less: "
+            f"--set-resources {rules[0]}:runtime=MINUTES"
+        )
 
 
 def _unknown(demand: Demand) -> Iterator[str]:

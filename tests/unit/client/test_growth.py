@@ -97,7 +97,7 @@ class TestAJobThatNoneCanHold:
 
     def test_that_would_not_end_in_a_run_of_this_length_is_refused_at_once(self):
         run = Run(may_grow=True).deadline()
-        assert reported(run.submit("a", runtime=10)) == {"a": OutcomeKind.FAILED}
+        assert reported(run.submit("a", runtime=11)) == {"a": OutcomeKind.FAILED}
 
     def test_is_held_when_the_only_one_that_could_is_lost(self):
         run = Run(workers=0, may_grow=True)
@@ -145,6 +145,20 @@ class TestTime:
         run.submit("second", rule="slow")
         assert run.state.on_no_growth(["second"], "Slurm refuses all jobs.") == []
         assert run.start() == {"second": "45.0"}
+
+    def test_a_job_that_asks_for_all_the_time_of_a_worker_goes_to_one_all_the_same(self):
+        run = Run(workers=0, may_grow=True)
+        assert held(run) == []
+        run.submit("a", runtime=60)
+        run.joins("45.0", 60)
+        assert run.start() == {"a": "45.0"}
+
+    def test_but_rather_to_one_that_stays_longer(self):
+        run = Run(workers=0, may_grow=True)
+        run.joins("45.0", 60)
+        run.joins("46.0", 90)
+        run.submit("a", runtime=60)
+        assert run.start() == {"a": "46.0"}
 
     def test_a_job_that_was_cut_off_is_held_for_one_that_stays_longer(self):
         run = Run(workers=0, may_grow=True)

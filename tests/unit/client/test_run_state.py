@@ -304,8 +304,14 @@ class TestADeadline:
         assert bool(run.start()) == starts
 
     def test_refuses_what_would_not_end_in_an_allocation_of_this_length(self):
-        (report,) = Run().deadline().submit("a", runtime=10)
+        (report,) = Run().deadline().submit("a", runtime=11)
         assert report.outcome.kind is OutcomeKind.FAILED
+
+    def test_lets_what_asks_for_all_of_it_have_what_is_left(self):
+        run = Run().deadline()
+        run.clock.now += 300
+        assert run.submit("a", runtime=10) == []
+        assert list(run.start()) == ["a"]
 
     def test_sets_aside_what_has_become_too_long(self):
         run = Run().deadline().running("a", cores=2)

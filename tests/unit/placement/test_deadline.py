@@ -37,7 +37,12 @@ def test_the_planning_of_the_next_job_gets_its_time_but_not_all_of_it():
 def test_a_job_is_refused_only_if_no_such_allocation_could_hold_it():
     assert too_long_for(59, hour(now=3500)) is None, "it is left for the next one"
     assert too_long_for(None, hour()) is None
-    assert "runtime=60 (minutes)" in str(too_long_for(60, hour()))
+    assert too_long_for(60, hour()) is None, "a runtime is an upper bound"
+    assert "runtime=61 (minutes)" in str(too_long_for(61, hour()))
+
+
+def test_a_job_asks_for_the_whole_if_it_needs_the_time_of_start_and_end_too():
+    assert [hour().is_asked_for_whole(minutes) for minutes in (59, 60, 61)] == [False, True, False]
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-5", "90x", "2026-13-01", "00:00:00"])
