@@ -58,10 +58,14 @@ class Notes:
         steered
             Whether ``--daskmpi-components`` names components.
         """
-        for name, part in foreign_resources(asked, steered=steered).items():
-            what = f"{part} in resource {name}" if part else f"resource {name}"
-            if self.is_new(what):
-                self._logger.info(f"daskmpi: {what} steers other executors and has no effect here.")
+        found = foreign_resources(asked, steered=steered)
+        named = [f"{part} in {name}" if part else name for name, part in found.items()]
+        if new := [what for what in named if self.is_new(what)]:
+            one, *others = new
+            text = f"resource {one} steers other executors and has no effect here."
+            if others:
+                text = f"resources {', '.join(new)} steer other executors and have no effect here."
+            self._logger.info(f"daskmpi: {text}")
         own = "daskmpi_component"
         if own in asked and not steered and self.is_new(own):
             why = "--daskmpi-components names no components"

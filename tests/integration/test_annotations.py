@@ -66,5 +66,5 @@ def test_gpus_are_a_jobs_own_however_it_asks_for_them(workflow: Workflow):
     assert {name: len(ids) for name, ids in seen.items()} == {name: count for name, (_, count) in GPUS.items()}
     assert {i for ids in seen.values() for i in ids} == {"0", "1"}
     said = {line for line in run.text.splitlines() if "has no effect here" in line}
-    others = ("lscratch:10 in resource gres", "--nice=100 in resource slurm_extra")
-    assert said == {f"daskmpi: {what} steers other executors and has no effect here." for what in others}
+    others = ("lscratch:10 in gres", "--nice=100 in slurm_extra")
+    assert said == {f"daskmpi: resource {what} steers other executors and has no effect here." for what in others}
