@@ -216,7 +216,13 @@ code=$?
 
 def _next_job(batch: Batch) -> str:
     folder = PurePosixPath(absolute_path(batch, batch.exit_code_file)).parent
-    program = [batch.resubmits[0], "-P", "-m", "snakemake_executor_plugin_daskmpi.slurm.submission.chain", str(folder)]
+    program = [
+        batch.resubmits[0],
+        "-P",
+        "-m",
+        "snakemake_executor_plugin_daskmpi.slurm.submission.resubmit",
+        str(folder),
+    ]
     return f"""\
 # {os.EX_TEMPFAIL}: time is over and jobs are left. The next Slurm job is planned and submitted from here; if that finds
 # nothing to do, the workflow is done.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
-from snakemake_executor_plugin_daskmpi.slurm.submission import chain, next_job, progress, record
+from snakemake_executor_plugin_daskmpi.slurm.submission import chain, next_job, progress, record, resubmit
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_chain_that_is_cancelled_ends(running):
     with pytest.raises(LaunchError, match="is being cancelled"):
         chain.check_progress(running, 5)
     with pytest.raises(SystemExit):
-        chain.main([running.folder, "python"])
+        resubmit.main([running.folder, "python"])
 
 
 def test_whoever_follows_a_job_finds_the_next_one(running, tmp_path):

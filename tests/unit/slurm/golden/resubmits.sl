@@ -46,7 +46,7 @@ code=$?
 # 75: time is over and jobs are left. The next Slurm job is planned and submitted from here; if that finds
 # nothing to do, the workflow is done.
 if [ "$code" -eq 75 ]; then
-    /home/ada/venv/bin/python -P -m snakemake_executor_plugin_daskmpi.slurm.submission.chain \
+    /home/ada/venv/bin/python -P -m snakemake_executor_plugin_daskmpi.slurm.submission.resubmit \
     /home/ada/digits/.snakemake/daskmpi \
     /home/ada/venv/bin/python -m snakemake --executor daskmpi --jobs unlimited --config \
     'who=it'"'"'s me' >/dev/null ||
