@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi import apart, command_line, inherited
 from snakemake_executor_plugin_daskmpi.client import requeue
+from snakemake_executor_plugin_daskmpi.settings.choices import check_flags
 from snakemake_executor_plugin_daskmpi.world import bootstrap
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def enter(settings: Settings) -> None:
         On one rank only, if the ranks cannot form a world.
     """
     settings.check()
+    check_flags(sys.argv[1:], settings.flags())
     # 1. Remember where the command was typed, and the search path before any Snakefile changes it.
     command_line.remember_folder()
     apart.remember_path()

@@ -29,7 +29,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 #: Slurm itself prints which of these it was.
 _SLURM_ENDS_IT = b"""
 daskmpi: SIGTERM: Slurm ends this run (scancel, its walltime is over, or a node or rank was lost); jobs are stopped.
-  Next: the same command with --rerun-incomplete continues the workflow.
+  Next: run the same command again, with --rerun-incomplete if Snakemake asks for it.
 """
 
 

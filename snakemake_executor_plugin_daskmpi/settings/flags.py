@@ -8,7 +8,7 @@ default to False, so booleans are named for the exception (``no_warm``).
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Optional
 
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
@@ -17,6 +17,8 @@ from snakemake_executor_plugin_daskmpi.settings.durations import minutes_of, par
 from snakemake_executor_plugin_daskmpi.settings.slurm_flags import CONTAINER_RUNTIMES, PMI_TYPES, SHRINK, SlurmSettings
 
 LAUNCHERS = ("auto", "local", "mpiexec", "srun", "sbatch", "plan", "script")
+#: What people say for some of them.
+_LAUNCHERS_CALLED = {"mpirun": "mpiexec", "mpi": "mpiexec", "slurm": "sbatch", "salloc": "srun"}
 BINDINGS = ("none", "cores")
 MEMORY_POLICIES = ("evict", "strict", "ignore")
 #: Seconds to wait for programs that a body has left; arbitrary: the end of a compressor takes seconds to minutes.
@@ -37,7 +39,7 @@ class Settings(SlurmSettings):
             "'script' print what that would submit, and start nothing. 'auto' is 'srun' in a batch script of at "
             "least 3 tasks, else 'local'. Inside a world it has no effect.",
             "metavar": "{" + ",".join(LAUNCHERS) + "}",
-            "parse_func": choice("--daskmpi-launcher", LAUNCHERS),
+            "parse_func": choice("--daskmpi-launcher", LAUNCHERS, _LAUNCHERS_CALLED),
             "unparse_func": str,
         },
     )
@@ -174,6 +176,11 @@ class Settings(SlurmSettings):
             "metavar": "TIME",
         },
     )
+
+    @staticmethod
+    def flags() -> list[str]:
+        """Return all of them as they stand on a command line."""
+        return ["--daskmpi-" + each.name.replace("_", "-") for each in fields(Settings)]
 
     def check(self) -> None:
         """Raise a SettingsError for a value that cannot be, whichever way it got here."""

@@ -16,6 +16,7 @@ from snakemake_interface_executor_plugins.registry.plugin import Plugin
 from snakemake_executor_plugin_daskmpi import Executor, common_settings
 from snakemake_executor_plugin_daskmpi.errors import SettingsError
 from snakemake_executor_plugin_daskmpi.settings import flags
+from snakemake_executor_plugin_daskmpi.settings.choices import check_flags
 from snakemake_executor_plugin_daskmpi.settings.flags import BINDINGS, LAUNCHERS, MEMORY_POLICIES, Settings
 
 FIELDS = dataclasses.fields(Settings)
@@ -95,6 +96,8 @@ def test_each_flag_reaches_its_field():
     [
         ("launcher", "lokal", "local"),
         ("launcher", "mpiexc", "mpiexec"),
+        ("launcher", "mpirun", "mpiexec"),
+        ("launcher", "slurm", "sbatch"),
         ("bind", "core", "cores"),
         ("memory", "evikt", "evict"),
     ],
@@ -153,3 +156,12 @@ def test_each_choice_can_be_made(launcher, bind, memory):
 
 def test_nothing_set_is_nothing_wrong():
     Settings(**{field.name: None for field in FIELDS if field.type is not bool}).check()
+
+
+def test_an_abbreviation_is_answered_with_the_option_meant():
+    with pytest.raises(SettingsError, match=r"^There is no option --daskmpi-worker. Did you mean --daskmpi-workers\?"):
+        check_flags(["--executor", "daskmpi", "--daskmpi-worker=4"], Settings.flags())
+
+
+def test_what_is_spelt_out_is_let_through_and_what_stands_after_the_dashes_is_no_option():
+    check_flags(["--daskmpi-workers", "4", "--daskmpi-grow=2", "--", "--daskmpi-target"], Settings.flags())
