@@ -120,7 +120,9 @@ def profile(options: argparse.Namespace, _: list[str]) -> int:
         print(text, end="")
         return 0
     path = profile.write_profile(text, Path(options.output), force=options.force)
-    print(f"{path} is written. Read it, then: snakemake-daskmpi plan --profile {path.parent}", file=sys.stderr)
+    # Without Slurm, there is nothing to plan for.
+    program = "snakemake-daskmpi plan" if found.site else "snakemake"
+    print(f"{path} is written. Read it, then: {program} --profile {path.parent}", file=sys.stderr)
     return 0
 
 

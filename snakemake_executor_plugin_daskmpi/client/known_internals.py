@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility
+from snakemake_executor_plugin_daskmpi.snakemake_internals import compatibility, dissolved_groups
 from snakemake_executor_plugin_daskmpi.snakemake_internals.chains import CHAINS, Chains
 from snakemake_executor_plugin_daskmpi.snakemake_internals.rounds import LIMITER, ROUNDS, Rounds
 from snakemake_executor_plugin_daskmpi.snakemake_internals.scheduler import END, Scheduler
@@ -50,3 +50,14 @@ def chains_of(dag: Any, logger: LoggerExecutorInterface) -> Chains:
     if lacks:
         logger.warning(f"daskmpi: jobs that long chains wait for do not start first: {_DIFFERS}: {'; '.join(lacks)}.")
     return Chains(dag, is_known=not lacks)
+
+
+def dissolve_groups(workflow: Any, logger: LoggerExecutorInterface) -> None:
+    """Let jobs of groups go one by one where a checkpoint is still to run, and say so."""
+    if lacks := compatibility.lacks_of_dag(dissolved_groups.DAG):
+        logger.warning(f"daskmpi: groups that a checkpoint changes may go wrong: {_DIFFERS}: {'; '.join(lacks)}.")
+    elif checkpoints := dissolved_groups.dissolve(workflow):
+        logger.info(
+            f"daskmpi: jobs of groups go one by one in this run, since checkpoint {', '.join(checkpoints)} may change "
+            "groups, which Snakemake loses track of then."
+        )

@@ -41,8 +41,15 @@ if TYPE_CHECKING:
 
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
-#: Left by an outer step or a site, and wrong for the step of the ranks.
-_WRONG_FOR_SRUN = ("SLURM_CPU_BIND", "SLURM_CPU_BIND_LIST", "SLURM_CPU_BIND_TYPE", "SLURM_CPU_BIND_VERBOSE")
+#: Left by an outer step, the allocation or a site, and wrong for the step of the ranks: a hint of the allocation, which
+#: may be that of one component alone, is one too many beside how tasks are bound.
+_WRONG_FOR_SRUN = (
+    "SLURM_CPU_BIND",
+    "SLURM_CPU_BIND_LIST",
+    "SLURM_CPU_BIND_TYPE",
+    "SLURM_CPU_BIND_VERBOSE",
+    "SLURM_HINT",
+)
 
 
 def launch(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> LocalWorld:

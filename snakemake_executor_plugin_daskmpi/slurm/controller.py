@@ -37,6 +37,9 @@ _AWAY = re.compile(
     re.IGNORECASE,
 )
 
+#: What they say on a machine that has them, and no slurm.conf and nobody to ask for one.
+_NO_CLUSTER = "Could not establish a configuration source"
+
 #: The user's own formats and filters would change what the programs print.
 _FORMATS = ("SQUEUE_", "SINFO_", "SACCT_", "SCONTROL_", "SLURM_TIME_FORMAT", "SLURM_BITSTR_LEN")
 #: Variables of Slurm that say where the cluster is; all others are of an allocation that we may sit in.
@@ -75,15 +78,10 @@ def answer_of(command: list[str], *, timeout_s: float = _TIMEOUT_S, added: Mappi
     Raises
     ------
     LaunchError
-        If there is no such program.
+        If there is no such program, or no cluster that it belongs to.
     """
     if shutil.which(command[0]) is None:
-        raise LaunchError(
-            "There is no Slurm here.",
-            seen=f"{command[0]} is not on PATH.",
-            next_step="run this on a login node of the cluster (perhaps after 'module load slurm'), "
-            "or use --daskmpi-launcher local.",
-        )
+        raise _no_slurm(f"{command[0]} is not on PATH.")
     try:
         done = subprocess.run(  # noqa: S603
             command,
@@ -98,7 +96,18 @@ def answer_of(command: list[str], *, timeout_s: float = _TIMEOUT_S, added: Mappi
         )
     except subprocess.TimeoutExpired:
         return Answer(tuple(command), -1, "", f"Socket timed out: {command[0]} gave no answer in {timeout_s:.0f} s")
+    if done.returncode and _NO_CLUSTER in done.stderr:
+        raise _no_slurm(f"{command[0]} is here, and finds no cluster that it belongs to ({_NO_CLUSTER}).")
     return Answer(tuple(command), done.returncode, done.stdout, done.stderr)
+
+
+def _no_slurm(seen: str) -> LaunchError:
+    return LaunchError(
+        "There is no Slurm here.",
+        seen=seen,
+        next_step="run this on a login node of the cluster (perhaps after 'module load slurm'), "
+        "or use --daskmpi-launcher local.",
+    )
 
 
 def environ_of(environ: Mapping[str, str]) -> dict[str, str]:

@@ -178,10 +178,11 @@ def _told_to_all(seat: Seat, settings: Settings, way_in: WayIn | None) -> tuple[
     if seat.size == 1:
         return [socket.gethostname()], way_in
     comm = meeting.meet(seat, settings)
-    keeper.wait_for_all(comm)
-    hosts, way_in = comm.allgather(socket.gethostname()), comm.bcast(way_in)
-    keeper.wait_for_all(comm)
-    meeting.part()
+    with meeting.talking(seat):
+        keeper.wait_for_all(comm)
+        hosts, way_in = comm.allgather(socket.gethostname()), comm.bcast(way_in)
+        keeper.wait_for_all(comm)
+        meeting.part()
     return hosts, way_in
 
 

@@ -108,7 +108,8 @@ def keep(
 def _keep(place: Place, comm: Intracomm, part: Callable[[], None], connection: Connection) -> int:
     """Return the exit code of this rank when its part is over."""
     try:
-        world = _make_calls(comm, part, connection)
+        with meeting.talking(place.seat):
+            world = _make_calls(comm, part, connection)
     except (EOFError, ConnectionError):
         # The child has printed why.
         code = place.wait() or 1

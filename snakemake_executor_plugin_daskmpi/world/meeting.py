@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.rank.roles import Seat
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
+#: Seconds between the ranks' turns to say what several of them may have met.
+_TURN_S = 0.3
 #: Seconds for which ranks that have nothing to say leave the word to the one that explains.
 _LAST_WORD_S = 5.0
 
@@ -49,6 +52,36 @@ def meet(seat: Seat, settings: Settings) -> Intracomm:
     """
     with first_rank_speaks(seat):
         return _met(seat, settings)
+
+
+@contextlib.contextmanager
+def talking(seat: Seat) -> Iterator[None]:
+    """End the world with a message where MPI's ranks cannot talk to each other, and with one message where many fail.
+
+    Whoever is the first to speak ends all others: the lower its rank, the sooner.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # as MPI's own are, which are known once MPI is there
+        if not type(error).__module__.startswith("mpi4py"):
+            raise
+        time.sleep(min(_LAST_WORD_S, seat.rank * _TURN_S))
+        print(_cannot_talk(seat, str(error)), file=sys.stderr, flush=True)
+        from mpi4py import MPI
+
+        MPI.COMM_WORLD.Abort(1)
+        os._exit(1)  # under srun, MPICH's comes back
+
+
+def _cannot_talk(seat: Seat, said: str) -> WorldError:
+    return WorldError(
+        "The MPI ranks have started, and cannot talk to each other.",
+        seen=f"rank {seat.rank} on {socket.gethostname()}: {said}",
+        next_step="a firewall, or a network interface that leads nowhere: name the right one for the MPI "
+        "(MPICH: FI_TCP_IFACE=eth0; Intel MPI: FI_TCP_IFACE=eth0 with FI_PROVIDER=tcp; Open MPI: "
+        "OMPI_MCA_btl_tcp_if_include=eth0, or OMPI_MCA_reachable=weighted). On one machine, --daskmpi-launcher local "
+        "needs no MPI.",
+    )
 
 
 def part() -> None:

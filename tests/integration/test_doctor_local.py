@@ -48,7 +48,7 @@ def test_snakemake_takes_the_starter_profile_by_itself(workflow: Workflow):
     write = [*PROGRAM, "profile", "--output", "profiles/default"]
     run = start(workflow, write)
     run.ends_with(0)
-    assert "profiles/default/config.yaml is written. Read it, then: snakemake-daskmpi plan" in run.text
+    assert "profiles/default/config.yaml is written. Read it, then: snakemake --profile" in run.text
     assert "# There is no Slurm here. mpiexec starts the ranks" in workflow.read("profiles/default/config.yaml")
     again = start(workflow, write)
     again.ends_with(1)

@@ -176,6 +176,13 @@ def test_without_slurm_the_next_step_is_to_go_where_it_is(monkeypatch, tmp_path)
     assert "  Next: run this on a login node" in str(caught.value)
 
 
+def test_slurms_programs_without_a_cluster_are_no_slurm(bin_folder):
+    said = "scontrol: fatal: Could not establish a configuration source"
+    program(bin_folder, "scontrol", f"echo 'scontrol: error: fetch_config: DNS SRV lookup failed\n{said}' >&2; exit 1")
+    with pytest.raises(LaunchError, match=r"^There is no Slurm here\.\n  Seen: scontrol is here, and finds no cluster"):
+        inquiry.ask_site()
+
+
 def test_the_users_formats_and_an_outer_allocation_do_not_reach_slurms_programs(bin_folder, monkeypatch):
     program(bin_folder, "squeue", "env")
     for name in ("SQUEUE_FORMAT", "SLURM_JOB_ID", "SLURM_TIME_FORMAT"):
