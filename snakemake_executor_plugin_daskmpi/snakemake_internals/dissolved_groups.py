@@ -10,16 +10,13 @@ spare, so that they may as well go one by one. Those that share a pipe, or use a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from snakemake.workflow import Workflow
+from typing import Any
 
 #: What this module uses of Snakemake's DAG.
 DAG = frozenset({"checkpoint_jobs", "jobs", "needrun", "postprocess", "_ready_jobs"})
 
 
-def dissolve(workflow: Workflow) -> list[str]:
+def dissolve(workflow: Any) -> list[str]:
     """Let the members of groups go one by one if a checkpoint is to run; return the names of such checkpoints' rules.
 
     None are returned where there are no groups, or no such checkpoints: then nothing has changed.

@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Pipe
@@ -27,7 +28,7 @@ from snakemake_executor_plugin_daskmpi.errors import WorldError
 from snakemake_executor_plugin_daskmpi.rank import dask_config, job_environment, processes, rank_log, roles, security
 from snakemake_executor_plugin_daskmpi.worker import forkserver, limits, rpc, runner
 from snakemake_executor_plugin_daskmpi.world import dashboard, keeper, meeting
-from snakemake_executor_plugin_daskmpi.world.kept_comm import KeeperGoneError, KeptComm
+from snakemake_executor_plugin_daskmpi.world.kept_comm import KeeperGoneError, KeeperHangsError, KeptComm
 from snakemake_executor_plugin_daskmpi.world.link import Link
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _part_from_keeper(settings: Settings, seat: roles.Seat, scratch: str | None)
     processes.end_with_parent(signal.SIGTERM if seat.role is roles.Role.CLIENT else signal.SIGHUP)
     if os.getppid() != parent:
         os._exit(1)
-    return KeptComm(seat, our_end)
+    return KeptComm(seat, our_end, float(settings.startup_timeout))
 
 
 def _client(seat: roles.Seat, comm: KeptComm) -> MpiWorld:
@@ -172,6 +173,9 @@ def _client(seat: roles.Seat, comm: KeptComm) -> MpiWorld:
         dask_mpi.initialize(exit=False, comm=comm)
     except KeeperGoneError:
         os._exit(1)
+    except KeeperHangsError:
+        print(meeting.not_met(seat, comm.patience_s), file=sys.stderr, flush=True)
+        _end_both()
     n_workers, n_hosts = seat.size - 2, len(set(hosts))
     workers = f"{n_workers} worker{'s' * (n_workers != 1)}"
     described = f"{seat.size} ranks on {n_hosts} host{'s' * (n_hosts > 1)}: scheduler, client, {workers}"
@@ -205,6 +209,10 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
             code = _work(comm, hosts, worker, scratch)
     except KeeperGoneError:
         pass
+    except KeeperHangsError:
+        shutil.rmtree(scratch, ignore_errors=True)
+        time.sleep(meeting.LAST_WORD_S)  # rank 1 has something to say
+        _end_both()
     except BaseException as error:  # noqa: BLE001 - the end of this rank, whatever it is
         _log.critical("rank %d ends", seat.rank, exc_info=True)
         print(f"daskmpi: rank {seat.rank} on {socket.gethostname()} failed: {error!r}", file=sys.stderr, flush=True)
@@ -214,6 +222,12 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _end_both() -> NoReturn:
+    """End this process, and its keeper, which may be anywhere in MPI."""
+    os.kill(os.getppid(), signal.SIGKILL)
+    os._exit(1)
 
 
 def _work(comm: KeptComm, hosts: list[str], worker: runner.Runner, scratch: str) -> int:

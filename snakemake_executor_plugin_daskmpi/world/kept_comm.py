@@ -18,15 +18,21 @@ class KeeperGoneError(Exception):
     """The world did not form; the first rank says why."""
 
 
+class KeeperHangsError(Exception):
+    """The world does not form: the keeper waits in MPI for others, where nothing but a signal ends it."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeptComm:
     """MPI's communicator for the child, which must not hold MPI: its keeper makes the calls.
 
-    Each call raises a KeeperGoneError if the keeper has gone.
+    Each call raises a KeeperGoneError if the keeper has gone, and a KeeperHangsError if it does not return in time.
     """
 
     seat: roles.Seat
     connection: Connection
+    #: Seconds that a call may take.
+    patience_s: float
 
     def Get_rank(self) -> int:  # noqa: N802 - as mpi4py has it, for dask-mpi
         """Return the rank."""
@@ -54,6 +60,8 @@ class KeptComm:
     def _call(self, name: str, *arguments: Any) -> Any:
         try:
             self.connection.send((name, arguments))
+            if not self.connection.poll(self.patience_s):
+                raise KeeperHangsError
             return self.connection.recv()
         except (EOFError, ConnectionError):
             raise KeeperGoneError from None

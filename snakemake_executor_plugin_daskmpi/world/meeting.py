@@ -24,10 +24,16 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.rank.roles import Seat
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
+#: What to do where ranks cannot reach each other.
+_WAYS_OUT = (
+    "a firewall, or a network interface that leads nowhere: name the right one to the MPI (MPICH and Intel MPI: "
+    "FI_TCP_IFACE=eth0; Open MPI: OMPI_MCA_btl_tcp_if_include=eth0, or OMPI_MCA_reachable=weighted). On one machine, "
+    "--daskmpi-launcher local needs no MPI."
+)
 #: Seconds between the ranks' turns to say what several of them may have met.
 _TURN_S = 0.3
 #: Seconds for which ranks that have nothing to say leave the word to the one that explains.
-_LAST_WORD_S = 5.0
+LAST_WORD_S = 5.0
 
 
 @contextlib.contextmanager
@@ -38,7 +44,7 @@ def first_rank_speaks(seat: Seat) -> Iterator[None]:
     except DaskMpiError:
         if seat.rank == 0:
             raise
-        time.sleep(_LAST_WORD_S)
+        time.sleep(LAST_WORD_S)
         os._exit(1)
 
 
@@ -65,7 +71,7 @@ def talking(seat: Seat) -> Iterator[None]:
     except RuntimeError as error:  # as MPI's own are, which are known once MPI is there
         if not type(error).__module__.startswith("mpi4py"):
             raise
-        time.sleep(min(_LAST_WORD_S, seat.rank * _TURN_S))
+        time.sleep(min(LAST_WORD_S, seat.rank * _TURN_S))
         print(_cannot_talk(seat, str(error)), file=sys.stderr, flush=True)
         from mpi4py import MPI
 
@@ -77,10 +83,16 @@ def _cannot_talk(seat: Seat, said: str) -> WorldError:
     return WorldError(
         "The MPI ranks have started, and cannot talk to each other.",
         seen=f"rank {seat.rank} on {socket.gethostname()}: {said}",
-        next_step="a firewall, or a network interface that leads nowhere: name the right one for the MPI "
-        "(MPICH: FI_TCP_IFACE=eth0; Intel MPI: FI_TCP_IFACE=eth0 with FI_PROVIDER=tcp; Open MPI: "
-        "OMPI_MCA_btl_tcp_if_include=eth0, or OMPI_MCA_reachable=weighted). On one machine, --daskmpi-launcher local "
-        "needs no MPI.",
+        next_step=_WAYS_OUT,
+    )
+
+
+def not_met(seat: Seat, patience_s: float) -> WorldError:
+    """Return the error of ranks that wait for each other in MPI."""
+    return WorldError(
+        f"The MPI ranks have not met within {patience_s:.0f} s (--daskmpi-startup-timeout).",
+        seen=f"{seat.said_by} started {seat.size}, and rank {seat.rank} on {socket.gethostname()} waits for others.",
+        next_step=_WAYS_OUT,
     )
 
 

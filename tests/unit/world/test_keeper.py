@@ -107,7 +107,7 @@ class Rank:
 
         def part_from_keeper() -> int:
             ours.close()
-            return child(KeptComm(self.seat, theirs))
+            return child(KeptComm(self.seat, theirs, 60.0))
 
         pid = forked(part_from_keeper)
         theirs.close()
@@ -207,7 +207,7 @@ def test_a_child_that_ends_before_its_world_stands_ends_the_world_and_not_well(t
 
 def test_a_child_is_told_that_its_keeper_has_gone():
     ours, theirs = Pipe(duplex=True)
-    comm = KeptComm(WORKER, theirs)
+    comm = KeptComm(WORKER, theirs, 60.0)
     # Once before the answer, and once before the question.
     pid = forked(lambda: ours.recv() != ("allgather", ("node",)))
     ours.close()
