@@ -51,7 +51,7 @@ nodes=$(for list in "$SLURM_JOB_NODELIST_HET_GROUP_0" "$SLURM_JOB_NODELIST_HET_G
 done)
 if [ "$nodes" != "$(sort --version-sort <<<"$nodes")" ]; then
   mpi=$(python -c 'from mpi4py import rc; rc.initialize = False
-from mpi4py import MPI; print(MPI.Get_library_version().splitlines()[0])')
+from mpi4py import MPI; print(MPI.Get_library_version().splitlines()[0].strip("\0"))')
   slurm=$(srun --version | grep --only-matching '[0-9][0-9]\.[0-9][0-9]')
   case "$mpi with Slurm $slurm" in
     "Open MPI"*" 24.11" | "Open MPI"*" "2[5-9].*) ;;

@@ -6,6 +6,7 @@ Runs on: wherever somebody looks at a run.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from snakemake_executor_plugin_daskmpi.errors import NoRunError, SettingsError, did_you_mean, nearest
@@ -29,8 +30,14 @@ def runs_of(directory: Path) -> list[Path]:
 
 
 def _runs_in(home: Path) -> list[Path]:
+    # Not glob, which says nothing of folders that may not be read (Python 3.13).
+    try:
+        with os.scandir(home) as entries:
+            found = [Path(entry.path) for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     # Their names begin with the time of their start.
-    return sorted((record.parent for record in home.glob(f"*/{FILE_NAME}")), key=lambda run: run.name, reverse=True)
+    return sorted((run for run in found if (run / FILE_NAME).exists()), key=lambda run: run.name, reverse=True)
 
 
 def chain_of(folder: Path) -> list[Path]:
