@@ -119,14 +119,14 @@ def set_up_site(root: Path) -> None:
     shutil.copy(CERTIFICATES, root / CERTIFICATES[1:])
     libraries = root / "usr/lib/x86_64-linux-gnu"
     for mpi, (library, called) in LIBRARIES.items():
-        for link, target in (
-            ("bin/mpiexec", f"/usr/bin/mpiexec.{mpi}"),
-            (f"lib/{called}", f"/{libraries.relative_to(root)}/{library}"),
-        ):
-            path = root / "opt/mpis" / mpi / link
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
-            path.symlink_to(target)
+        folder = root / "opt/mpis" / mpi
+        for part in ("bin", "lib"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        # No link: MPICH's looks for its own programs beside the name that it is called by.
+        (folder / "bin/mpiexec").write_text(f'#!/bin/sh\nexec /usr/bin/mpiexec.{mpi} "$@"\n')
+        (folder / "bin/mpiexec").chmod(0o755)
+        (folder / "lib" / called).unlink(missing_ok=True)
+        (folder / "lib" / called).symlink_to(f"/{libraries.relative_to(root)}/{library}")
     unversioned = libraries / "pmix2/lib/libpmix.so"
     if not unversioned.is_symlink():
         unversioned.symlink_to("libpmix.so.2")
