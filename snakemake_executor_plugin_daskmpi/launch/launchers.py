@@ -17,7 +17,8 @@ from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.launch import slurm_job
 from snakemake_executor_plugin_daskmpi.launch.local import LocalWorld, start_local_world
 from snakemake_executor_plugin_daskmpi.mpi import pmi
-from snakemake_executor_plugin_daskmpi.mpi.library import pmi_type_for
+from snakemake_executor_plugin_daskmpi.mpi.library import mpi_library_of, pmi_type_for
+from snakemake_executor_plugin_daskmpi.mpi.pmi import NAMES
 from snakemake_executor_plugin_daskmpi.rank.roles import (
     LAUNCHED,
     MIN_RANKS,
@@ -202,10 +203,13 @@ def run_under_mpiexec(settings: Settings, before_exec: Callable[[], None]) -> No
 def mpiexec_of(asked: str | None, python: str, environ: Mapping[str, str]) -> list[str]:
     """Return the mpiexec command: as asked, else beside Python, else on PATH.
 
+    Where there are several MPIs, as Debian has them, ``mpiexec`` is that of any of them, and the others have names with
+    the MPI in it: then it is the one of the library that mpi4py loads.
+
     Raises
     ------
     LaunchError
-        If there is none.
+        If there is none, or mpi4py loads no library.
     """
     if asked and asked.strip():
         command = shlex.split(asked)
@@ -224,6 +228,9 @@ def mpiexec_of(asked: str | None, python: str, environ: Mapping[str, str]) -> li
             seen=f"neither {beside} nor one on PATH.",
             next_step="pip install 'snakemake-executor-plugin-daskmpi[mpich]', or name one with --daskmpi-mpiexec.",
         )
+    path = environ.get("PATH")
+    if not beside.exists() and any(shutil.which(f"mpiexec.{kind}", path=path) for kind in NAMES):
+        found = shutil.which(f"mpiexec.{mpi_library_of(python).kind}", path=path) or found
     return [found]
 
 

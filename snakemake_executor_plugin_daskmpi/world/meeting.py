@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import sys
 import time
@@ -130,14 +131,16 @@ def _met(seat: Seat, settings: Settings) -> Intracomm:
             f"MPI sees {comm.size} rank{'s' * (comm.size > 1)} where {seat.size} were started.",
             seen=f"{seat.said_by} started {seat.size}, and mpi4py loaded {pmi.name_of(library)}, "
             "which does not speak to it.",
-            next_step=_matching_launcher(seat),
+            next_step=_matching_launcher(seat, pmi.kind_of(library)),
         )
     return comm
 
 
-def _matching_launcher(seat: Seat) -> str:
+def _matching_launcher(seat: Seat, kind: str) -> str:
     if seat.said_by == "srun":
         return "srun --mpi=pmi2 … for MPICH and Intel MPI, srun --mpi=pmix … for Open MPI."
+    if named := shutil.which(f"mpiexec.{kind}"):
+        return f"{named}, which belongs to that library; or set MPI4PY_LIBMPI to the library of your mpiexec."
     return (
         "use the mpiexec that came with the MPI library of this Python environment "
         f"(look beside {sys.executable}), or set MPI4PY_LIBMPI to the library of your mpiexec."

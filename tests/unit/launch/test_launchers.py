@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,6 +50,20 @@ def test_without_one_beside_python_the_mpiexec_on_path_is_taken(tmp_path):
     other = make_mpiexec(tmp_path / "other")
     environ = {"PATH": f"{tmp_path}:{other.parent}"}
     assert mpiexec_of(None, str(tmp_path / "venv/python"), environ) == [str(other)]
+
+
+def test_of_several_mpis_the_mpiexec_of_the_one_that_mpi4py_loads_is_taken(tmp_path):
+    """As on Debian, where ``mpiexec`` itself belongs to any of them."""
+    folder = make_mpiexec(tmp_path / "bin").parent
+    for name in ("mpiexec.mpich", "mpiexec.openmpi"):
+        shutil.copy(folder / "mpiexec", folder / name)
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'MPICH Version:      4.2.1'\n")
+    python.chmod(0o755)
+    environ = {"PATH": str(folder)}
+    assert mpiexec_of(None, str(python), environ) == [str(folder / "mpiexec.mpich")]
+    (folder / "mpiexec.mpich").unlink()
+    assert mpiexec_of(None, str(python), environ) == [str(folder / "mpiexec")]
 
 
 def test_without_any_mpiexec_the_user_is_told_how_to_get_one(tmp_path):
