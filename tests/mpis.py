@@ -15,8 +15,12 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from required import at_night
+
+if TYPE_CHECKING:
+    from slurm_cluster import SlurmCluster
 
 #: Where the MPIs are that are not in the virtual environment.
 FOLDER = Path(os.environ.get("DASKMPI_MPIS", Path(__file__).resolve().parent.parent / ".mpis"))
@@ -85,6 +89,14 @@ MPIS = {
 
 #: For tests whose subject comes after the ranks have met, which is the same with each MPI: by day, one stands for all.
 SAMPLED = ["mpich", *at_night(name for name in MPIS if name != "mpich")]
+
+
+def starts_on_any_nodes(mpi: str, slurm: SlurmCluster) -> bool:
+    """Whether an MPI starts in any order of nodes of several components, with the Slurm that there is."""
+    from snakemake_executor_plugin_daskmpi.slurm.surroundings import parse_slurm_version
+    from snakemake_executor_plugin_daskmpi.world.node_order import bears_any
+
+    return bears_any({"impi": "intel"}.get(mpi, mpi), parse_slurm_version(slurm.ask("srun", "--version")))
 
 
 def install(mpi: Mpi) -> None:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from harness import require
-from mpis import MPIS
+from mpis import MPIS, starts_on_any_nodes
 from required import at_night
 from runs import wait_until
 
@@ -135,6 +135,9 @@ def test_an_mpi_that_would_hang_on_these_nodes_says_so_instead(
     # b1, whose name comes before n1's, has another number of ranks.
     batch = HETJOB.replace("--nodes=2 --ntasks=2", "--partition=big --ntasks=1")
     run = workflow.sbatch(batch, env={**MPIS[mpi].environ, "TYPE": TYPE_OF[mpi]})
+    if starts_on_any_nodes(mpi, slurm):
+        run.ends_with(0)
+        return
     wait_for_ranks(run, workflow, slurm, TYPE_OF[mpi], "WorldError")
     assert run.text.count("cannot start on the nodes that Slurm chose") == 1, run.text
     assert "ranks are on n1, b1, in this order." in run.text
