@@ -153,16 +153,25 @@ def job_too_long(rule: str, minutes: float, partition: Partition, site: Site) ->
     )
 
 
-def chain_too_long(minutes: float, partition: Partition, site: Site) -> LaunchError:
-    """Return the error of jobs that wait for one another longer than a partition allows."""
-    limit_min = partition.max_minutes or 0
-    longer = _long_enough(minutes, site)
-    other = f"--daskmpi-partition {longer[0]}; or " if longer else ""
+def limits_apart(longest: Shape, where: Partition, rule: str, strictest: Partition, n_kinds: int) -> LaunchError:
+    """Return the error of jobs in two partitions, one of which allows less than a job in the other takes.
+
+    Parameters
+    ----------
+    longest, where
+        That job, and its partition.
+    rule, strictest
+        A rule of the other partition, and that.
+    n_kinds
+        Kinds of workers, which further Slurm jobs would bring each by itself.
+    """
+    slow, takes = longest.rules[0], duration_text(longest.need.minutes)
     return LaunchError(
-        f"The longest chain of jobs takes {duration_text(minutes)}, longer than partition {partition.name} allows: "
-        f"{duration_text(limit_min)}.",
-        seen=f"longest walltimes at {site.cluster}: {_limits(site)}.",
-        next_step=f"{other}--daskmpi-walltime {render_walltime(limit_min)}, then the same command again for the rest",
+        f"A job of rule {slow}, in partition {where.name}, takes {takes}, and partition {strictest.name}, that of rule "
+        f"{rule}, allows {duration_text(strictest.max_minutes or 0)}: one Slurm job has one walltime.",
+        seen=f"{slow}: slurm_partition={where.name}; {rule}: slurm_partition={strictest.name}.",
+        next_step=f"--daskmpi-grow {n_kinds}, with which the workers of each partition come in Slurm jobs of their own;"
+        f" or --set-resources {rule}:slurm_partition={where.name} for all rules of {strictest.name}",
     )
 
 

@@ -68,11 +68,12 @@ def plan_of(demand: Demand, site: Site, settings: Settings) -> Plan:
     parts, notes = parts_of(shapes, site, settings)
     places = _places(parts, site, settings)
     head = _head(parts, demand, settings, places, asked_min or chain_min)
-    strictest = min((head.partition, *(part.partition for part in parts)), key=most_minutes)
-    lifetime = Lifetime(asked_min, chain_min, strictest)
-    _check_asked(lifetime, demand)
-    if not lifetime.can_be and not settings.grow:
-        raise _too_long(lifetime, site)
+    strictest = min((*(part.partition for part in parts), head.partition), key=most_minutes)
+    longest = max(shapes, key=lambda shape: shape.need.resources.runtime_min or 0)
+    lifetime = Lifetime(asked_min, chain_min, longest, strictest)
+    _check_asked(lifetime)
+    if not lifetime.can_begin and not settings.grow:
+        raise _too_long(lifetime, parts, site)
     limit_min = lifetime.limit_min
     target_min = max(chain_min, float(WORTH_QUEUEING_MIN))
     if limit_min:
@@ -83,16 +84,16 @@ def plan_of(demand: Demand, site: Site, settings: Settings) -> Plan:
     if found is None:
         raise shortage(parts, settings, site)
     draft, plan, forecast = found
-    walltime_min = asked_min or walltime_for(plan.makespan_min, demand, limit_min)
+    walltime_min = asked_min or walltime_for(plan.makespan_min, demand, strictest.max_minutes)
     plan = replace(plan, walltime_min=walltime_min, why=why(draft, settings))
     if settings.grow:
         growing = growing_of((draft, plan, forecast), lifetime, places, settings)
         if isinstance(growing, Growing) and (because := why_growing(growing, plan, lifetime, settings)):
             draft, plan = growing.draft, replace(growing.plan, why=because)
-        elif lifetime.can_be:
+        elif lifetime.can_begin:
             notes.append(on_growing(growing, settings))
         else:
-            raise _too_long(lifetime, site)
+            raise _too_long(lifetime, parts, site)
     return replace(plan, notes=(*notes, *remarks(draft, plan, demand, settings)))
 
 
@@ -134,20 +135,24 @@ def _head(
     local = max((job.need.resources.mem_mb for job in demand.jobs if job.need.is_local), default=0)
     mem_mb = -(-int(_HEAD_MB + _HEAD_MB_PER_JOB * len(demand.jobs) + local) // 256) * 256
     taken = Counter(part.partition.name for part in parts)
-    fitting = [place for place in places if n_nodes(place) > taken[place.name] and most_minutes(place) >= needed_min]
-    return Head((fitting or places)[0], mem_mb, settings.hyperthread)
+    # They have to be there for no longer than the workers can.
+    needed_min = min(needed_min, *(most_minutes(part.partition) for part in parts))
+    lasting = [place for place in places if most_minutes(place) >= needed_min]
+    fitting = [place for place in lasting if n_nodes(place) > taken[place.name]]
+    return Head((fitting or lasting)[0], mem_mb, settings.hyperthread)
 
 
-def _check_asked(lifetime: Lifetime, demand: Demand) -> None:
+def _check_asked(lifetime: Lifetime) -> None:
     """Refuse a walltime in which some job cannot end, as far as its rule says."""
-    longest = max(demand.jobs, key=lambda job: job.need.resources.runtime_min or 0)
-    minutes = longest.need.resources.runtime_min or 0
-    if lifetime.asked_min is not None and minutes > lifetime.asked_min:
-        raise feasibility.walltime_too_short(longest.rule, minutes, lifetime.asked_min)
+    if lifetime.asked_min is not None and lifetime.job_min > lifetime.asked_min:
+        raise feasibility.walltime_too_short(lifetime.longest.rules[0], lifetime.job_min, lifetime.asked_min)
 
 
-def _too_long(lifetime: Lifetime, site: Site) -> LaunchError:
+def _too_long(lifetime: Lifetime, parts: Sequence[Part], site: Site) -> LaunchError:
     """Return the error of ranks that cannot be there for as long as they have to."""
-    if lifetime.asked_min is not None:
-        return feasibility.walltime_above(lifetime.asked_min, lifetime.strictest, site)
-    return feasibility.chain_too_long(lifetime.chain_min, lifetime.strictest, site)
+    strictest, longest = lifetime.strictest, lifetime.longest
+    if lifetime.job_min <= most_minutes(strictest):
+        return feasibility.walltime_above(lifetime.asked_min or 0, strictest, site)
+    bound = next(part for part in parts if part.partition is strictest)
+    where = next(part.partition for part in parts if longest in part.shapes)
+    return feasibility.limits_apart(longest, where, bound.shapes[0].rules[0], strictest, len(parts))

@@ -113,7 +113,8 @@ def remarks(draft: Draft, plan: Plan, demand: Demand, settings: Settings) -> Ite
     if plan.makespan_min > plan.walltime_min:
         yield (
             f"The walltime of {duration_text(plan.walltime_min)} ends before the workflow, which needs about "
-            f"{duration_text(plan.makespan_min)}: the same command then continues with what is left."
+            f"{duration_text(plan.makespan_min)}: the same command then continues with what is left"
+            f"{'' if settings.resubmit else ', and --daskmpi-resubmit does so by itself'}."
         )
     for part in draft.parts:
         # Further jobs share nothing.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from snakemake_executor_plugin_daskmpi.planning.demand import Demand
+    from snakemake_executor_plugin_daskmpi.planning.demand import Demand, Shape
     from snakemake_executor_plugin_daskmpi.slurm.site import Partition
 
 #: The part of a walltime by which all jobs should have ended.
@@ -33,6 +33,8 @@ class Lifetime:
     asked_min: int | None
     #: Minutes of the longest chain of jobs.
     chain_min: float
+    #: The jobs whose rule states the longest runtime.
+    longest: Shape
     #: Of the partitions of its components, the one with the shortest limit.
     strictest: Partition
 
@@ -45,6 +47,20 @@ class Lifetime:
     def can_be(self) -> bool:
         """Whether the partitions allow that."""
         return self.needed_min <= most_minutes(self.strictest)
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether the partitions allow that, or each single job at least, so that the rest can be left for later.
+
+        A runtime is an upper bound, and a default one for all rules often that of the partition: a chain of such jobs
+        may well end in the time of one. Who gives a walltime wants that, or none.
+        """
+        return self.can_be or (self.asked_min is None and self.job_min <= most_minutes(self.strictest))
+
+    @property
+    def job_min(self) -> int:
+        """Minutes of the longest job, as far as rules say."""
+        return self.longest.need.resources.runtime_min or 0
 
     @property
     def limit_min(self) -> int | None:

@@ -22,6 +22,20 @@ SNAKEFILE = """
         resources: mem_mb=100, runtime=15
         shell: "touch {output}"
 """
+#: Each rule has its runtime from a default for all.
+CHAIN = """
+    rule all:
+        input: expand("two/{n}", n=range(3))
+
+    rule one:
+        output: "one/{n}"
+        shell: "touch {output}"
+
+    rule two:
+        input: "one/{n}"
+        output: "two/{n}"
+        shell: "touch {output}"
+"""
 
 
 @pytest.mark.parametrize("limit", [("--daskmpi-walltime", "15m"), ("--daskmpi-partition", "short")], ids=" ".join)
@@ -35,6 +49,20 @@ def test_of_a_planned_job(workflow: Workflow, slurm: SlurmCluster, limit: tuple[
     run = workflow.start(*limit, launcher="sbatch")
     run.ends_with(0)
     assert "4 of 4 steps (100%) done" in run.text
+
+
+def test_of_a_chain_of_which_each_job_may_take_all_of_it(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001
+    require("mpich")
+    workflow.write("Snakefile", CHAIN)
+    arguments = ("--default-resources", "mem_mb=100", "runtime='15m'", "slurm_partition='short'")
+    plan = workflow.start(*arguments, launcher="plan")
+    plan.ends_with(0)
+    said = " ".join(plan.text.split())
+    assert "The walltime of 15 min ends before the workflow, which needs about" in said
+    assert "Jobs of one, two may take all of the walltime, 15 min" in said
+    run = workflow.start(*arguments, launcher="sbatch")
+    run.ends_with(0)
+    assert "7 of 7 steps (100%) done" in run.text
 
 
 def test_of_further_workers(workflow: Workflow, slurm: SlurmCluster):

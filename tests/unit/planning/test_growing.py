@@ -133,10 +133,11 @@ def test_a_chain_that_is_too_long_for_the_workers_partition_can_be_if_ranks_0_an
     assert "since the longest chain of jobs takes 15 h, and partition main allows 10 h: about 47.1 core-hours." in (
         plan.why
     )
-    with pytest.raises(LaunchError, match="The longest chain of jobs takes 15 h, longer than partition main allows"):
-        plan_of(CHAIN, replace(SITE, partitions=(MAIN,)), Settings(grow=1))
-    with pytest.raises(LaunchError, match="The longest chain of jobs takes 15 h, longer than partition main allows"):
-        plan_of(CHAIN, SITE, Settings())
+    for site, settings in ((replace(SITE, partitions=(MAIN,)), Settings(grow=1)), (SITE, Settings())):
+        plan = plan_of(CHAIN, site, settings)
+        assert plan.n_workers, "from the start"
+        assert plan.walltime_min == MAIN.max_minutes
+        assert any("which needs about 15 h: the same command then continues" in note for note in plan.notes)
 
 
 def test_a_walltime_beyond_the_workers_partition_is_that_of_ranks_0_and_1() -> None:

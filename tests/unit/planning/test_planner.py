@@ -127,12 +127,32 @@ def test_without_a_default_partition_one_has_to_be_named() -> None:
         plan_of(demand(many(1, "a")), site, Settings())
 
 
-def test_a_chain_longer_than_the_limit_is_refused_unless_the_user_wants_its_first_part() -> None:
+@pytest.mark.parametrize("walltime", [None, "10h"])
+def test_a_chain_longer_than_the_limit_gets_the_limit_since_runtimes_are_upper_bounds(walltime) -> None:
     jobs = Demand(tuple(Job("a", need(minutes=300), after=(i - 1,) if i else ()) for i in range(3)))
-    with pytest.raises(LaunchError, match="Next: --daskmpi-partition gpu; or --daskmpi-walltime 10:00:00"):
-        plan_of(jobs, SITE, Settings())
-    plan = plan_of(jobs, SITE, Settings(walltime="10h"))
-    assert "the same command then continues" in plan.notes[0]
+    plan = plan_of(jobs, SITE, Settings(walltime=walltime))
+    assert plan.walltime_min == 600
+    assert plan.notes[0].startswith("The walltime of 10 h ends before the workflow, which needs about 15 h: ")
+
+
+@pytest.mark.parametrize("walltime", [None, "12h"])
+def test_a_job_that_takes_longer_than_another_partition_allows_is_refused_with_what_can_be(walltime) -> None:
+    jobs = demand(many(2, "quick", partition="main"), many(1, "slow", minutes=660, partition="gpu"))
+    with pytest.raises(LaunchError, match=r"Next: --daskmpi-grow 2, .* or --set-resources quick:slurm_partition=gpu"):
+        plan_of(jobs, SITE, Settings(walltime=walltime))
+    grown = plan_of(jobs, SITE, Settings(walltime=walltime, grow=2))
+    assert {component.partition for component in grown.further} == {"gpu", "main"}
+    jobs = demand(many(2, "quick", partition="gpu"), many(1, "slow", minutes=660, partition="gpu"))
+    assert plan_of(jobs, SITE, Settings(walltime=walltime)).walltime_min >= 660
+
+
+def test_ranks_0_and_1_are_where_they_can_be_for_as_long_as_the_workers() -> None:
+    short = Partition("short", MAIN.nodes, max_minutes=15, is_default=True)
+    day = replace(GPU, max_minutes=1440)
+    chain = tuple(Job("a", need(minutes=1440, partition="gpu"), after=(i - 1,) if i else ()) for i in range(3))
+    plan = plan_of(Demand(chain), replace(SITE, partitions=(short, day)), Settings())
+    assert [component.partition for component in plan.components] == ["gpu"] * len(plan.components)
+    assert plan.walltime_min == 1440
 
 
 def test_one_node_that_cannot_hold_a_worker_and_two_more_tasks_of_its_size_is_refused() -> None:
