@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from snakemake_executor_plugin_daskmpi.doctor import judgement, listing, probe, survey
 from snakemake_executor_plugin_daskmpi.doctor.facts import WorldFacts
 from snakemake_executor_plugin_daskmpi.doctor.further_job import further_job_facts
+from snakemake_executor_plugin_daskmpi.doctor.said import last_lines, refusal_of
 from snakemake_executor_plugin_daskmpi.doctor.verdict import Verdict, worst
 from snakemake_executor_plugin_daskmpi.doctor.wording import counted
 from snakemake_executor_plugin_daskmpi.errors import three_part_message
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 _WORKERS = 2
 #: Seconds that ranks have to end for each way to end them.
 _END_S = 5.0
-#: Lines of what ranks wrote to stderr that are shown.
-_SAID_LINES = 12
 
 
 def main(settings: Settings, *, as_json: bool, join: str | None = None) -> int:
@@ -112,11 +111,15 @@ def world_of(settings: Settings, mpi: MpiFacts, environ: Mapping[str, str]) -> W
         command, variables = srun_line(settings, allocation, mpi.pmi, program)
     typed = shlex.join([part if part != order else "…" for part in command])
     world = _answer(command, variables, timeout_s)
+    refusal = refusal_of(world.said, mpi.mpiexec, 2 + workers) if launcher == "mpiexec" and world.error else None
+    if refusal is not None:
+        world = WorldFacts("", error=three_part_message(refusal.why, next_step=refusal.next_step))
+    world = dataclasses.replace(world, said=last_lines(world.said))
     return dataclasses.replace(world, launcher=launcher, command="" if launcher == "local" else typed)
 
 
 def _answer(command: list[str], environ: dict[str, str], timeout_s: float) -> WorldFacts:
-    """Run a probe to its end, or end it; return its answer."""
+    """Run a probe to its end, or end it; return its answer, with all that was said."""
     try:
         running = subprocess.Popen(  # noqa: S603
             command,
@@ -142,16 +145,15 @@ def _answer(command: list[str], environ: dict[str, str], timeout_s: float) -> Wo
         )
         # Not what they said of being ended.
         said = (timeout.stderr or b"").decode(errors="replace")
-        return WorldFacts("", error=why, said=_last_lines(said))
+        return WorldFacts("", error=why, said=said)
     except BaseException:
         _end(running)
         raise
     answer = probe.answer_of(out)
-    said = _last_lines(err)
     if answer is not None:
-        return dataclasses.replace(answer, said=said)
+        return dataclasses.replace(answer, said=err)
     why = f"The ranks ended with exit code {running.returncode} and without an answer."
-    return WorldFacts("", error=why, said=said)
+    return WorldFacts("", error=why, said=err)
 
 
 def _end(running: subprocess.Popen[str]) -> None:
@@ -164,8 +166,3 @@ def _end(running: subprocess.Popen[str]) -> None:
             running.communicate(timeout=0.2 if number == signal.SIGINT else _END_S)
             return
     running.communicate()
-
-
-def _last_lines(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return "\n".join(lines[-_SAID_LINES:])

@@ -35,6 +35,22 @@ def test_under_mpiexec_all_is_well_and_the_test_program_prints_both_results(work
     assert "FAIL" not in run.text
 
 
+def test_open_mpi_without_slots_enough_is_told_in_two_lines(workflow: Workflow):
+    openmpi = MPIS["openmpi"]
+    require("openmpi")
+    # As on a machine of one core.
+    mpiexec = f"{openmpi.mpiexec} --host localhost:1"
+    environ = {**workflow.environ(), **openmpi.environ, "SLURM_CONF": "/no/such/slurm.conf"}
+    del environ["PRTE_MCA_rmaps_default_mapping_policy"]
+    doctor = [*PROGRAM, "doctor", "--daskmpi-launcher", "mpiexec", "--daskmpi-mpiexec"]
+    run = workflow.start_command([*doctor, mpiexec], environ)
+    run.ends_with(1)
+    assert "Open MPI's mpiexec has too few slots here for 4 ranks." in run.text
+    assert f"Next: --daskmpi-mpiexec '{mpiexec} --map-by :OVERSUBSCRIBE'" in run.text
+    assert "PRRTE" not in run.text
+    workflow.start_command([*doctor, f"{mpiexec} --map-by :OVERSUBSCRIBE"], environ).ends_with(0)
+
+
 def test_without_mpi_the_json_has_every_check(workflow: Workflow):
     run = start(workflow, [*PROGRAM, "doctor", "--daskmpi-launcher", "local", "--json"])
     run.ends_with(0)
