@@ -82,7 +82,7 @@ def slurm(slurm_of_the_session: SlurmCluster, workflow: Workflow) -> Iterator[Sl
     workflow.slurm = slurm_of_the_session
     try:
         yield slurm_of_the_session
-        wait_until(lambda: not slurm_of_the_session.squeue(), on_timeout=slurm_of_the_session.squeue, timeout_s=30)
+        wait_until(lambda: not slurm_of_the_session.squeue(), on_timeout=slurm_of_the_session.squeue)
     finally:
         slurm_of_the_session.clear()
 

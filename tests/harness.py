@@ -266,7 +266,6 @@ class Workflow:
         wait_until(
             lambda: not self.processes(),
             on_timeout=lambda: f"still there: {describe(self.processes())}",
-            timeout_s=30,
         )
         if not self.killed:
             assert not self.locks(), "locks are left"
