@@ -62,7 +62,7 @@ def wait_for_end(workflow: Workflow, run: SlurmRun) -> None:
 def check_ended_in_order(workflow: Workflow, run: SlurmRun) -> None:
     """Check that Snakemake had the time for all that it does at its end, and said why it ends."""
     assert "daskmpi: SIGTERM: Slurm ends this run" in run.text, run.text
-    assert "Next: the same command with --rerun-incomplete continues the workflow." in run.text
+    assert "Next: run the same command again, with --rerun-incomplete if Snakemake asks for it." in run.text
     assert "Traceback" not in run.text, run.text
     assert "Error in rule" not in run.text, "Slurm's SIGTERM reaches jobs as well, which is no fault of theirs"
     assert not workflow.locks()
