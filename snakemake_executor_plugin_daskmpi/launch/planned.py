@@ -29,7 +29,7 @@ def planned(demand: Demand, site: Site, settings: Settings) -> Plan:
     Raises
     ------
     LaunchError
-        If there can be none, or mpi4py loads no library.
+        If there can be none.
     SettingsError
         If the walltime is none.
     """
@@ -37,7 +37,11 @@ def planned(demand: Demand, site: Site, settings: Settings) -> Plan:
     # What this Python loads says nothing of an image.
     if len(plan.components) == 1 or settings.container:
         return plan
-    kind = mpi_library_of(sys.executable).kind
+    try:
+        kind = mpi_library_of(sys.executable).kind
+    except LaunchError:
+        # A plan can be looked at where no MPI is loaded, and --daskmpi-pmi spares the question: ranks check it, too.
+        return plan
     if node_order.bears_any(kind, slurm_version()):
         return plan
     because = f"{NAMES[kind]} cannot start where the nodes of several are in another order than their names"

@@ -163,6 +163,11 @@ def test_for_an_mpi_that_does_not_start_on_any_nodes_one_component_is_planned_or
     assert "the job then ends at once. MPICH starts on any." in " ".join(text.split())
 
 
+def test_where_no_mpi_is_loaded_there_is_a_plan_all_the_same(workflow: Workflow, slurm: SlurmCluster):  # noqa: ARG001
+    workflow.write("Snakefile", SNAKEFILE)
+    assert "3 components" in planned(workflow, {**workflow.environ(), "MPI4PY_LIBMPI": "/nowhere/libmpi.so.12"})
+
+
 def planned(workflow: Workflow, environ: dict[str, str]) -> str:
     """Return what is planned for the MPI that an environment names."""
     run = workflow.start(*DEFAULTS, launcher="plan", env=environ)
