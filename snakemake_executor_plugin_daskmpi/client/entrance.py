@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi import apart, command_line, inherited
-from snakemake_executor_plugin_daskmpi.client import requeue
+from snakemake_executor_plugin_daskmpi.client import interruption, requeue
 from snakemake_executor_plugin_daskmpi.settings.choices import check_flags
 from snakemake_executor_plugin_daskmpi.world import bootstrap
 
@@ -55,5 +55,7 @@ def enter(settings: Settings) -> None:
         # 5. On the login node: tell the user of a job of this working directory that already waits or runs.
         if settings.launcher == "sbatch":
             record.notice(sys.argv[1:])
-    # 6. Whatever changes from here on is the user's doing, and jobs inherit it.
+    # 6. Snakemake drops a Ctrl-C that comes while it logs: remember it for the executor.
+    interruption.remember()
+    # 7. Whatever changes from here on is the user's doing, and jobs inherit it.
     inherited.remember()

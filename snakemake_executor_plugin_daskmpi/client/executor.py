@@ -81,6 +81,7 @@ class Executor(SpawningExecutor):
                 next_step="leave it out; ready jobs start within milliseconds.",
             )
         self._listen_to_signals()
+        self._leaving.interruption.mind()
         known_internals.dissolve_groups(self.workflow, self.logger)
         world: World = bootstrap.current_world() or self._launched()
         self._world = world

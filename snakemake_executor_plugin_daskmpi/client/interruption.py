@@ -5,7 +5,8 @@ Runs on: rank 1, in Snakemake's main thread.
 If it were raised wherever the main thread happens to be, it could be lost: Python only prints what a finalizer raises,
 and Snakemake drops what is raised while it logs or calls a function of the Snakefile. Inside Snakemake's event loop, it
 would leave the record of a finished job half-written, and be raised a second time, with a traceback, when the loop runs
-again. So it waits until the loop has ended, and is repeated until the executor has been told to end.
+again. So it waits until the loop has ended, and is repeated until the executor has been told to end. One that comes
+before there is an executor is remembered for it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import signal
+import threading
 import time
 
 #: Seconds after which a running event loop is interrupted nonetheless: it may be waiting for files.
@@ -21,6 +23,23 @@ _PATIENCE_S = 2.0
 _LOOK_S = 0.02
 #: Seconds after which it comes again, and how often it does.
 _AGAIN_S, _TIMES = 1.0, 5
+
+#: Whether there was a Ctrl-C before there was an executor.
+_came_early = False
+
+
+def remember() -> None:
+    """Remember a Ctrl-C from now on, until an executor handles signals."""
+    # Where it is ignored, as in the background of a script, it stays so.
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _remember)
+
+
+def _remember(*_: object) -> None:
+    global _came_early  # noqa: PLW0603 - one for a process, as signals are
+    _came_early = True
+    raise KeyboardInterrupt
 
 
 class Interruption:
@@ -41,7 +60,7 @@ class Interruption:
 
     def mind(self) -> None:
         """Raise it again if it was lost. Called where Snakemake reacts to it."""
-        if self._times and not self._arrived:
+        if _came_early or (self._times and not self._arrived):
             raise KeyboardInterrupt
 
     def arrive(self) -> None:

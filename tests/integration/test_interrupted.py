@@ -148,3 +148,32 @@ def test_ctrl_c_while_the_world_starts_ends_it(workflow: Workflow, launcher: str
     workflow.wait_for("parsed", run=run)
     run.interrupt()
     assert run.wait(90) != 0
+
+
+# Snakemake itself drops what is raised while it writes to the terminal; the header of a run takes it a while.
+DROPPED = """
+import os, signal, sys
+from snakemake.logging import logger
+
+class Slow:
+    __hash__ = object.__hash__
+
+    def __eq__(self, other):
+        if sys._getframe(1).f_code.co_name == "emit":
+            os.kill(os.getpid(), signal.SIGINT)
+        return False
+
+logger.info("slow", extra={"event": Slow()})
+open("parsed", "w").close()
+rule all:
+    output: "a"
+    shell: "touch a"
+"""
+
+
+def test_ctrl_c_that_snakemake_drops_while_it_logs_is_not_lost(workflow: Workflow):
+    workflow.write("Snakefile", DROPPED)
+    run = workflow.start("--daskmpi-workers", "2", launcher="local")
+    assert run.wait(90) != 0, run.text
+    assert workflow.has("parsed"), "it was raised there, not dropped"
+    assert not workflow.has("a")
