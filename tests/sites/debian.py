@@ -82,12 +82,15 @@ def inside(root: Path, user: str, command: str, log: Path) -> int:
 
 def make(root: Path, release: str, mirror: str) -> None:
     """Make a root with what a newcomer has, and the site's packages in reach; one that is there is taken."""
-    if not (root / "usr/bin/python3").exists():
+    if not (root / "etc/debian_version").exists():
         subprocess.run(["debootstrap", "--variant=minbase", release, str(root), mirror], check=True)
+    if not (root / f"home/{USER}").exists():
         # Installing must not start daemons.
         (root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
         (root / "usr/sbin/policy-rc.d").chmod(0o755)
         shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
+        # A mirror that stands still, as snapshots do, is good enough for a root of a day.
+        (root / "etc/apt/apt.conf.d/50mirror").write_text('Acquire::Check-Valid-Until "false";\n')
         need(root, f"apt-get update -q && {install(BARE)} && useradd --create-home {USER}")
     shutil.copy(CERTIFICATES, root / CERTIFICATES[1:])
 
