@@ -58,6 +58,11 @@ class Seat:
         """The role that comes with the rank."""
         return Role.of(self.rank)
 
+    @property
+    def speaks(self) -> bool:
+        """Whether this rank says what all have met: rank 1 does, which is the user's, or rank 0 where it is alone."""
+        return self.rank == min(1, self.size - 1)
+
 
 #: Rank and size as each kind of mpiexec writes them, the more specific first. PMI_* are
 #: MPICH's and Intel MPI's, and also those of ``srun --mpi=pmi2``.

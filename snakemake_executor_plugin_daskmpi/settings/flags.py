@@ -162,7 +162,7 @@ class Settings(SlurmSettings):
     startup_timeout: int = field(
         default=300,
         metadata={
-            "help": "Seconds to wait for all workers to be ready before giving up.",
+            "help": "Seconds to wait for the ranks to meet, and for all workers to be ready, before giving up.",
             "metavar": "SECONDS",
         },
     )

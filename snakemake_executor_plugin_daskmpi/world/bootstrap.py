@@ -18,7 +18,6 @@ import signal
 import socket
 import sys
 import tempfile
-import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Pipe
@@ -102,13 +101,15 @@ def enter_world(settings: Settings) -> None:
         return
     # Jobs may launch worlds of their own.
     os.environ.pop(roles.LAUNCHED, None)
-    with meeting.first_rank_speaks(seat):
+    with meeting.one_speaks(seat):
         _check_seat(settings, seat)
     # An alarm that our caller has set, a test runner's for instance, belongs to what rank 1 goes on with.
     alarm = signal.setitimer(signal.ITIMER_REAL, 0)
     # Forked before MPI is initialised, so that no job descends from an MPI process.
     if seat.role is roles.Role.CLIENT:
-        _world = _client(seat, _part_from_keeper(settings, seat, None))
+        comm = _part_from_keeper(settings, seat, None)
+        with meeting.said_without_mpi(seat, comm):
+            _world = _client(seat, comm)
         signal.setitimer(signal.ITIMER_REAL, *alarm)
     else:
         scratch = tempfile.mkdtemp(prefix="daskmpi-")
@@ -153,13 +154,15 @@ def _part_from_keeper(settings: Settings, seat: roles.Seat, scratch: str | None)
     processes.end_with_parent(signal.SIGTERM if seat.role is roles.Role.CLIENT else signal.SIGHUP)
     if os.getppid() != parent:
         os._exit(1)
-    return KeptComm(seat, our_end, float(settings.startup_timeout))
+    # Rank 1, which is the user's, gives up before the others do.
+    patience_s = settings.startup_timeout * (1 if seat.role is roles.Role.CLIENT else 2)
+    return KeptComm(seat, our_end, float(patience_s))
 
 
 def _client(seat: roles.Seat, comm: KeptComm) -> MpiWorld:
     """Meet the world in this process, which goes on as Snakemake."""
-    processes.allow_open_files(_OPEN_FILES + _OPEN_FILES_PER_RANK * seat.size)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    processes.allow_open_files(_OPEN_FILES + _OPEN_FILES_PER_RANK * seat.size)
     # Local rules run here, and must not take themselves for ranks.
     job_environment.scrub(os.environ)
     dask_config.apply_dask_config()
@@ -167,15 +170,9 @@ def _client(seat: roles.Seat, comm: KeptComm) -> MpiWorld:
     import dask_mpi
 
     rank_log.quiet("rank 1", roles.Role.CLIENT)
-    try:
-        hosts = comm.allgather(socket.gethostname())
-        security.apply(credentials := comm.bcast(None))
-        dask_mpi.initialize(exit=False, comm=comm)
-    except KeeperGoneError:
-        os._exit(1)
-    except KeeperHangsError:
-        print(meeting.not_met(seat, comm.patience_s), file=sys.stderr, flush=True)
-        _end_both()
+    hosts = comm.allgather(socket.gethostname())
+    security.apply(credentials := comm.bcast(None))
+    dask_mpi.initialize(exit=False, comm=comm)
     n_workers, n_hosts = seat.size - 2, len(set(hosts))
     workers = f"{n_workers} worker{'s' * (n_workers != 1)}"
     described = f"{seat.size} ranks on {n_hosts} host{'s' * (n_hosts > 1)}: scheduler, client, {workers}"
@@ -210,9 +207,9 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
     except KeeperGoneError:
         pass
     except KeeperHangsError:
-        shutil.rmtree(scratch, ignore_errors=True)
-        time.sleep(meeting.LAST_WORD_S)  # rank 1 has something to say
-        _end_both()
+        if seat.rank == 0:  # rank 1 has not come
+            print(meeting.not_met(seat, settings.startup_timeout), file=sys.stderr, flush=True)
+        os.kill(os.getppid(), signal.SIGKILL)  # our keeper, which may be anywhere in MPI
     except BaseException as error:  # noqa: BLE001 - the end of this rank, whatever it is
         _log.critical("rank %d ends", seat.rank, exc_info=True)
         print(f"daskmpi: rank {seat.rank} on {socket.gethostname()} failed: {error!r}", file=sys.stderr, flush=True)
@@ -222,12 +219,6 @@ def _serve(settings: Settings, seat: roles.Seat, comm: KeptComm, scratch: str) -
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _end_both() -> NoReturn:
-    """End this process, and its keeper, which may be anywhere in MPI."""
-    os.kill(os.getppid(), signal.SIGKILL)
-    os._exit(1)
 
 
 def _work(comm: KeptComm, hosts: list[str], worker: runner.Runner, scratch: str) -> int:

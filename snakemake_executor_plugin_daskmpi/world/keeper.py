@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from snakemake_executor_plugin_daskmpi import apart
+from snakemake_executor_plugin_daskmpi.errors import WorldError
 from snakemake_executor_plugin_daskmpi.rank import dask_config, graces, processes, roles, security, whole_file
 from snakemake_executor_plugin_daskmpi.worker import limits
 from snakemake_executor_plugin_daskmpi.world import meeting, serve_order
@@ -89,7 +90,7 @@ def keep(
     Raises
     ------
     WorldError
-        On the first rank only, if the ranks cannot form a world.
+        On one rank only, if the ranks cannot form a world.
     """
     apart.only_ours()
     threading.Thread(target=end_without, args=(os.getppid(), place), daemon=True).start()
@@ -99,6 +100,9 @@ def keep(
         # MPICH has taken SIGUSR1 for itself.
         pass_signals_on(place)
         code = _keep(place, comm, part, connection)
+    except WorldError:
+        place.send(signal.SIGKILL)  # it would say once more that there is no world
+        raise
     finally:
         if place.scratch is not None:
             shutil.rmtree(place.scratch, ignore_errors=True)
@@ -108,7 +112,7 @@ def keep(
 def _keep(place: Place, comm: Intracomm, part: Callable[[], None], connection: Connection) -> int:
     """Return the exit code of this rank when its part is over."""
     try:
-        with meeting.talking(place.seat):
+        with meeting.talking(place.seat, explains=False):
             world = _make_calls(comm, part, connection)
     except (EOFError, ConnectionError):
         # The child has printed why.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class KeeperGoneError(Exception):
-    """The world did not form; the first rank says why."""
+    """The world did not form; one rank says why."""
 
 
 class KeeperHangsError(Exception):

@@ -27,7 +27,7 @@ def test_a_process_that_stands_alone_enters_no_world(alone):  # noqa: ARG001
 
 @pytest.mark.parametrize(("size", "ranks"), [(1, "1 rank"), (2, "2 ranks")])
 def test_a_world_that_mpiexec_made_too_small_is_refused(alone, size, ranks):
-    alone.setenv("PMI_RANK", "0")
+    alone.setenv("PMI_RANK", str(size - 1))
     alone.setenv("PMI_SIZE", str(size))
     with pytest.raises(WorldError, match=f"^The MPI world has {ranks}; daskmpi needs at least 3 ") as raised:
         bootstrap.enter_world(Settings())
@@ -35,7 +35,7 @@ def test_a_world_that_mpiexec_made_too_small_is_refused(alone, size, ranks):
 
 
 def test_a_world_that_srun_made_too_small_is_refused(alone):
-    for name, value in (SRUN_PMIX | {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2"}).items():
+    for name, value in (SRUN_PMIX | {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}).items():
         if is_rank_variable(name):
             alone.setenv(name, value)
     with pytest.raises(WorldError, match=r"\n  Seen: srun started 2 on ") as raised:
