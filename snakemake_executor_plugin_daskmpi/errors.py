@@ -26,6 +26,10 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
+#: How a workflow goes on after a run that was killed, perhaps in the middle of its bodies. Only Snakemake knows.
+CONTINUE = "run the same command again, with --rerun-incomplete if Snakemake asks for it"
+
+
 class DaskMpiError(WorkflowError):
     """Something that the user can act on, in three parts.
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.client.drains import Drains
 from snakemake_executor_plugin_daskmpi.client.interruption import Interruption
+from snakemake_executor_plugin_daskmpi.errors import CONTINUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 #: Slurm itself prints which of these it was.
-_SLURM_ENDS_IT = b"""
+_SLURM_ENDS_IT = f"""
 daskmpi: SIGTERM: Slurm ends this run (scancel, its walltime is over, or a node or rank was lost); jobs are stopped.
-  Next: run the same command again, with --rerun-incomplete if Snakemake asks for it.
-"""
+  Next: {CONTINUE}.
+""".encode()
 
 
 class Leaving:

@@ -184,7 +184,7 @@ class Settings(SlurmSettings):
 
     def check(self) -> None:
         """Raise a SettingsError for a value that cannot be, whichever way it got here."""
-        choice("--daskmpi-launcher", LAUNCHERS)(self.launcher or "auto")
+        choice("--daskmpi-launcher", LAUNCHERS, _LAUNCHERS_CALLED)(self.launcher or "auto")
         choice("--daskmpi-bind", BINDINGS)(self.bind or "none")
         choice("--daskmpi-memory", MEMORY_POLICIES)(self.memory or "evict")
         choice("--daskmpi-pmi", PMI_TYPES)(self.pmi or "auto")

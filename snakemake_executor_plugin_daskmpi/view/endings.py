@@ -25,6 +25,9 @@ _VERBS = {
     "spawned-instead": "could not go warm, and was handed over again",
 }
 
+#: How a workflow goes on after a run that broke off.
+CONTINUE_SNAKEMAKE = "the same command of snakemake goes on, with --rerun-incomplete if it asks for it"
+
 
 def log_text(view: RunView, job: JobView) -> str:
     """Return where the log of a job is, from here; "" if there is none."""

@@ -18,7 +18,7 @@ from snakemake_executor_plugin_daskmpi.record.job_view import State
 from snakemake_executor_plugin_daskmpi.record.liveness import Life
 from snakemake_executor_plugin_daskmpi.record.plain import plain
 from snakemake_executor_plugin_daskmpi.view import pace
-from snakemake_executor_plugin_daskmpi.view.endings import how_it_ended, log_text
+from snakemake_executor_plugin_daskmpi.view.endings import CONTINUE_SNAKEMAKE, how_it_ended, log_text
 from snakemake_executor_plugin_daskmpi.view.tally import Tally, tallies, total_of
 from snakemake_executor_plugin_daskmpi.view.times import clock, span
 from snakemake_executor_plugin_daskmpi.view.usage import running_on, usages
@@ -92,7 +92,7 @@ def broken_off(view: RunView) -> list[Text]:
     where = f"process {plain(view.about.get('pid'))} on {plain(view.about.get('host', ''))}"
     return [
         Text(f"  Seen: its record has no end, and rank 1 ({where}) is gone."),
-        Text("  Next: the same command of snakemake goes on; if it finds a lock, snakemake --unlock first."),
+        Text(f"  Next: {CONTINUE_SNAKEMAKE}; if it finds a lock, snakemake --unlock first."),
     ]
 
 

@@ -12,7 +12,7 @@ from snakemake_executor_plugin_daskmpi.record.job_log import log_of
 from snakemake_executor_plugin_daskmpi.record.job_view import JobView, State
 from snakemake_executor_plugin_daskmpi.record.liveness import Life
 from snakemake_executor_plugin_daskmpi.record.plain import plain
-from snakemake_executor_plugin_daskmpi.view.endings import how_it_ended, log_text
+from snakemake_executor_plugin_daskmpi.view.endings import CONTINUE_SNAKEMAKE, how_it_ended, log_text
 from snakemake_executor_plugin_daskmpi.view.room import holders_of, sufficient_ends
 from snakemake_executor_plugin_daskmpi.view.times import clock, span
 from snakemake_executor_plugin_daskmpi.worker.tail import tail_of
@@ -53,7 +53,7 @@ def story_of(view: RunView, life: Life, attempts: Sequence[JobView], now: float)
         lines.append(f"  attempt {len(attempts)} is the last one so far, told of here:")
     lines += [f"  {line}" for line in _TELLERS[job.state](view, job, moment_of(view, life, now), life is Life.GOES_ON)]
     if life is Life.BROKE_OFF and job.state in UNENDED:
-        lines.append("  The run broke off: the same command of snakemake goes on, after --unlock if it finds a lock.")
+        lines.append(f"  The run broke off: {CONTINUE_SNAKEMAKE}; if it finds a lock, snakemake --unlock first.")
     return lines
 
 

@@ -306,7 +306,7 @@ def test_of_a_run_that_broke_off_it_is_told_what_its_jobs_did(workflow: Workflow
     os.kill(run.process.pid, signal.SIGKILL)
     run.wait()
     text = explain("held", "broke off", "rule holds (jobid 1): ran when the run broke off")
-    assert "the same command of snakemake goes on" in text
+    assert "the same command of snakemake goes on, with --rerun-incomplete if it asks for it" in text
     explain("cores", "waited when the run broke off")
     assert "The run broke off." in explain("last")
 

@@ -78,7 +78,7 @@ def test_a_run_whose_rank_1_was_killed_broke_off(workflow: Workflow):
     text = status(workflow)
     assert "broke off" in text
     assert "Seen: its record has no end, and rank 1 (process " in text
-    assert "Next: the same command of snakemake goes on" in text
+    assert "Next: the same command of snakemake goes on, with --rerun-incomplete if it asks for it" in text
     assert "0 of 6 jobs done (0%), 6 left" in text
 
 

@@ -12,7 +12,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.errors import three_part_message
+from snakemake_executor_plugin_daskmpi.errors import CONTINUE, three_part_message
 from snakemake_executor_plugin_daskmpi.slurm.submission import queue
 
 if TYPE_CHECKING:
@@ -70,29 +70,27 @@ _WHAT = (
     (r"Job", "running jobs"),
 )
 
-#: How a workflow goes on after a job that was killed, perhaps in the middle of its bodies.
-_AGAIN = "run the same command again, with --rerun-incomplete if Snakemake asks for it"
 #: States in which a job ended, what happened, and what can be done.
 _ENDS = {
     "TIMEOUT": (
         "it reached its walltime",
-        f"{_AGAIN}: it goes on from the finished jobs; --daskmpi-walltime asks for more.",
+        f"{CONTINUE}: it goes on from the finished jobs; --daskmpi-walltime asks for more.",
     ),
-    "DEADLINE": ("it reached its deadline", f"{_AGAIN}."),
+    "DEADLINE": ("it reached its deadline", f"{CONTINUE}."),
     "CANCELLED": (
         "it was cancelled",
-        f"{_AGAIN}; finished jobs are not repeated.",
+        f"{CONTINUE}; finished jobs are not repeated.",
     ),
-    "NODE_FAIL": ("a node failed", f"{_AGAIN}; finished jobs are not repeated."),
+    "NODE_FAIL": ("a node failed", f"{CONTINUE}; finished jobs are not repeated."),
     "BOOT_FAIL": ("its nodes did not boot", "run the same command again; sinfo -R shows which nodes are out."),
     "LAUNCH_FAILED": ("its nodes could not start it", "run the same command again; sinfo -R shows which are out."),
     "PREEMPTED": (
         "a job of higher priority took its nodes",
-        f"{_AGAIN}; --daskmpi-partition or --daskmpi-qos may name one that is not preempted.",
+        f"{CONTINUE}; --daskmpi-partition or --daskmpi-qos may name one that is not preempted.",
     ),
     "OUT_OF_MEMORY": (
         "it used more memory than it has",
-        f"raise mem_mb of the rules that ran last, and {_AGAIN}.",
+        f"raise mem_mb of the rules that ran last, and {CONTINUE}.",
     ),
 }
 
@@ -233,7 +231,7 @@ def vanished_message(job_id: str, output: str) -> str:
     return three_part_message(
         f"Slurm job {job_id} is gone, and nobody knows how it ended.",
         seen=f"squeue and sacct do not list it, and it left no exit code; all that it wrote is in {output}.",
-        next_step=f"{_AGAIN}; finished jobs are not repeated.",
+        next_step=f"{CONTINUE}; finished jobs are not repeated.",
     )
 
 

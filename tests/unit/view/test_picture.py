@@ -126,7 +126,7 @@ def test_of_a_run_that_broke_off_it_is_told_how_one_sees_it_and_what_to_do(recor
     text = shown(record, Life.BROKE_OFF)
     assert "broke off" in text
     assert "Seen: its record has no end, and rank 1 (process " in text
-    assert "Next: the same command of snakemake goes on" in text
+    assert "Next: the same command of snakemake goes on, with --rerun-incomplete if it asks for it" in text
     assert "1 of 10 jobs done (10%), 8 left, 1 failed" in text
     assert "idle" not in text
 
