@@ -26,8 +26,10 @@ FOREIGN_RESOURCE_PREFIXES = ("slurm_", "lsf_", "sge_", "pbs_", "htcondor_", "flu
 FOREIGN_RESOURCE_NAMES = STEERING_RESOURCE_NAMES | {
     *("tasks_per_gpu", "cluster", "clusters", "nodes", "machine_type", "reservation", "exclusive"),
     # Of profiles for other ways to submit.
-    *("walltime", "mem_gb", "ntasks", "ntasks_per_node", "queue"),
+    *("walltime", "time", "mem_gb", "cpus", "ntasks", "ntasks_per_node", "queue"),
 }
+#: One of each is what a job has here, too.
+_COUNTS = frozenset({"nodes", "cpus", "ntasks", "ntasks_per_node", "tasks_per_gpu"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +194,11 @@ def foreign_resources(resources: Mapping[str, object], *, steered: bool = False)
     {'lsf_queue': ''}
     >>> foreign_resources({"slurm_extra": "--gpus=1 --nice=9"})
     {'slurm_extra': '--nice=9'}
+    >>> foreign_resources({"nodes": 1, "constraint": "", "slurm_requeue": 0})
+    {}
     """
     names = {n for n in resources if n in FOREIGN_RESOURCE_NAMES or n.startswith(FOREIGN_RESOURCE_PREFIXES)}
+    names = {n for n in names if resources[n] and not (n in _COUNTS and number(resources[n]) == 1)}
     if steered:
         names -= STEERING_RESOURCE_NAMES
     if number(resources.get("tasks_per_node")):

@@ -8,12 +8,18 @@ working directory and reads the Snakefile. Nothing of the user's has run by then
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi import apart, command_line, inherited
 from snakemake_executor_plugin_daskmpi.client import interruption, requeue
+from snakemake_executor_plugin_daskmpi.client.exit_code import is_command_line
+from snakemake_executor_plugin_daskmpi.rank.roles import LAUNCHED
 from snakemake_executor_plugin_daskmpi.settings.choices import check_flags
+from snakemake_executor_plugin_daskmpi.settings.slurm_plugin import take_over
+from snakemake_executor_plugin_daskmpi.slurm.controller import say
+from snakemake_executor_plugin_daskmpi.snakemake_internals.other_options import options_of_others
 from snakemake_executor_plugin_daskmpi.world import bootstrap
 
 if TYPE_CHECKING:
@@ -37,8 +43,11 @@ def enter(settings: Settings) -> None:
     apart.remember_path()
     # 2. Continue a Slurm job that was requeued. May replace this process by the same program with --rerun-incomplete.
     requeue.resume(sys.argv[1:])
+    is_first = LAUNCHED not in os.environ
     # 3. Here the ranks of a launcher's world part: this returns on rank 1 only, in a fork of it.
     bootstrap.enter_world(settings)
+    # 4. The process that Snakemake goes on in: what a profile says that was written for another executor.
+    _heed_others(settings, is_first=is_first)
     if bootstrap.current_world() is None:
         # Not at the top: ranks, and runs of other executors, start faster without.
         from snakemake_executor_plugin_daskmpi.launch import launchers
@@ -49,13 +58,29 @@ def enter(settings: Settings) -> None:
         if launchers.is_local(settings) or not (settings.container or settings.conda_env):
             dashboard.check(settings)
 
-        # 4. Outside a world: fork the processes of a local one before they could inherit anything of the user's.
+        # 5. Outside a world: fork the processes of a local one before they could inherit anything of the user's.
         if launchers.is_local(settings):
             prefork.fork_ahead(settings)
-        # 5. On the login node: tell the user of a job of this working directory that already waits or runs.
+        # 6. On the login node: tell the user of a job of this working directory that already waits or runs.
         if settings.launcher == "sbatch":
             record.notice(sys.argv[1:])
-    # 6. Snakemake drops a Ctrl-C that comes while it logs: remember it for the executor.
+    # 7. Snakemake drops a Ctrl-C that comes while it logs: remember it for the executor.
     interruption.remember()
-    # 7. Whatever changes from here on is the user's doing, and jobs inherit it.
+    # 8. Whatever changes from here on is the user's doing, and jobs inherit it.
     inherited.remember()
+
+
+def _heed_others(settings: Settings, *, is_first: bool) -> None:
+    """Take over what options of other executors mean here, and name those that mean nothing.
+
+    Parameters
+    ----------
+    is_first
+        Whether the user has started this process, and no launcher that has named them before.
+    """
+    if not is_command_line():
+        return
+    unheeded = take_over(settings, options_of_others(sys.argv[1:], "daskmpi"))
+    if unheeded and is_first:
+        verb = "is for other executors, and has" if len(unheeded) == 1 else "are for other executors, and have"
+        say(f"{', '.join(unheeded)} {verb} no effect here.")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.planning import feasibility
+from snakemake_executor_plugin_daskmpi.planning.walltimes import most_minutes
 from snakemake_executor_plugin_daskmpi.resources import Steering
 
 if TYPE_CHECKING:
@@ -139,12 +140,15 @@ def _names_partition(steering: Steering) -> bool:
 def _by_partition(group: Sequence[Shape], steering: Steering, site: Site) -> list[tuple[Partition, list[Shape]]]:
     """Return which shapes of a group go to which partition.
 
-    To the one that is named; else to the default one, and what no node of it holds to the first that has one.
+    To the one that is named, of several to the first that allows for all of them; else to the default one, and what no
+    node of it holds to the first that has one.
     """
     rule = _rule_with("partition", group)
     if _names_partition(steering):
         names = steering.partition.split(",")
         choices = [feasibility.usable_partition(name.strip(), rule, site) for name in names]
+        longest_min = max(shape.need.resources.runtime_min or 0 for shape in group)
+        choices.sort(key=lambda choice: most_minutes(choice) < longest_min)
     else:
         default = site.partition(None)
         if default is None:
@@ -194,7 +198,7 @@ def _nodes_of(shapes: Sequence[Shape], steering: Steering, partition: Partition,
     for shape in shapes:
         if not _able(admitted, [shape], steering):
             raise feasibility.too_large(shape, steering.gpu_model, partition, admitted, site)
-        if partition.max_minutes is not None and (shape.need.resources.runtime_min or 0) > partition.max_minutes:
+        if (shape.need.resources.runtime_min or 0) > most_minutes(partition):
             raise feasibility.job_too_long(shape.rules[0], shape.need.minutes, partition, site)
     return tuple(admitted)
 

@@ -70,6 +70,7 @@ IMPORTERS = {
         "snakemake_internals.rounds",
         "snakemake_internals.workflows",
         "snakemake_internals.compatibility",
+        "snakemake_internals.other_options",
         "worker.child",
         "worker.forkserver",
         "world.serve",

@@ -146,6 +146,13 @@ def test_a_job_that_takes_longer_than_another_partition_allows_is_refused_with_w
     assert plan_of(jobs, SITE, Settings(walltime=walltime)).walltime_min >= 660
 
 
+def test_of_several_partitions_that_are_named_one_is_taken_that_allows_for_all_jobs() -> None:
+    jobs = demand(many(2, "quick", partition="main,gpu"), many(1, "slow", minutes=660, partition="main,gpu"))
+    assert {component.partition for component in plan_of(jobs, SITE, Settings()).components} == {"gpu"}
+    jobs = demand(many(2, "quick", partition="main,gpu"))
+    assert {component.partition for component in plan_of(jobs, SITE, Settings()).components} == {"main"}
+
+
 def test_ranks_0_and_1_are_where_they_can_be_for_as_long_as_the_workers() -> None:
     short = Partition("short", MAIN.nodes, max_minutes=15, is_default=True)
     day = replace(GPU, max_minutes=1440)
