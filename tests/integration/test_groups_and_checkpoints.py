@@ -91,6 +91,55 @@ def test_what_a_pipe_joins_stays_together(workflow: Workflow):
     assert workflow.read("read") == "through\n"
 
 
+def test_what_stays_on_a_node_stays_together(workflow: Workflow):
+    # Members of the groups wait for the checkpoint, which gives one more.
+    snakefile = SNAKEFILE.replace("GROUP", "").replace('output: "a/{n}"', 'output: temp("a/{n}", group_jobs=True)')
+    workflow.write("Snakefile", snakefile.replace("for n in 0 1 2", "for n in 0 1 2 3"))
+    run = workflow.start("--daskmpi-cores", "4")
+    run.ends_with(0)
+    assert sorted(workflow.lines("ran")) == [f"{rule}{n}" for rule in "abc" for n in range(4)]
+    assert workflow.read("final") == "0\n1\n2\n3\n"
+    assert "Group job" in run.text
+
+
+def test_each_group_has_its_service(workflow: Workflow):
+    workflow.write(
+        "Snakefile",
+        """
+        rule all:
+            input: expand("used/{n}", n=range(3)), "parts_used"
+
+        checkpoint split:
+            output: directory("parts")
+            shell: "mkdir {output}"
+
+        rule serve:
+            output: service("serves.{groupid}")
+            shell: "echo up > {output}; sleep 100"
+
+        def service_of(wildcards, groupid):
+            return f"serves.{groupid}"
+
+        rule use:
+            input: service_of
+            output: "used/{n}"
+            group: "g"
+            shell: "sleep 1; cp {input} {output}"
+
+        def parts(wildcards):
+            return checkpoints.split.get().output
+
+        rule use_parts:
+            input: parts
+            output: "parts_used"
+            shell: "touch {output}"
+        """,
+    )
+    run = workflow.start("--daskmpi-cores", "6")
+    run.ends_with(0)
+    assert [workflow.read(f"used/{n}") for n in range(3)] == ["up\n"] * 3
+
+
 def test_without_checkpoints_groups_are_groups(workflow: Workflow):
     workflow.write(
         "Snakefile",
