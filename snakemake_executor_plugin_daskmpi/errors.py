@@ -8,6 +8,7 @@ The tree::
     ├── SettingsError            a --daskmpi-* setting that cannot be
     ├── WorldError               the ranks did not form the world that was asked for
     ├── LaunchError              a world could not be started from outside
+    │   └── NoSlurmError         there is no Slurm to ask
     ├── PoolError                the pool of workers broke as a whole
     └── NoRunError               there is no run to look at
 
@@ -66,6 +67,10 @@ class WorldError(DaskMpiError):
 
 class LaunchError(DaskMpiError):
     """A world could not be started from outside."""
+
+
+class NoSlurmError(LaunchError):
+    """There is no Slurm to ask."""
 
 
 class PoolError(DaskMpiError):

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from snakemake_executor_plugin_daskmpi import command_line
 from snakemake_executor_plugin_daskmpi.advise.recorded_runtimes import known_from_records
+from snakemake_executor_plugin_daskmpi.errors import NoSlurmError
 from snakemake_executor_plugin_daskmpi.launch.planned import planned
 from snakemake_executor_plugin_daskmpi.mpi import pmi
 from snakemake_executor_plugin_daskmpi.mpi.library import pmi_type_for
 from snakemake_executor_plugin_daskmpi.planning.demand import demand_of
+from snakemake_executor_plugin_daskmpi.planning.here import plan_here
 from snakemake_executor_plugin_daskmpi.rank.roles import LAUNCHED
 from snakemake_executor_plugin_daskmpi.slurm.controller import say
 from snakemake_executor_plugin_daskmpi.slurm.inquiry import ask_site
@@ -30,6 +32,7 @@ from snakemake_executor_plugin_daskmpi.slurm.script.script import render_script,
 from snakemake_executor_plugin_daskmpi.slurm.script.srun import Step, program_for_srun, srun_command, srun_environ
 from snakemake_executor_plugin_daskmpi.slurm.submission import chain, record, signals
 from snakemake_executor_plugin_daskmpi.slurm.submission.progress import SUBMISSION
+from snakemake_executor_plugin_daskmpi.worker import limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,13 +82,21 @@ def submit(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoR
 
 
 def show_plan(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoReturn:
-    """Print what would be submitted as a table, and end."""
+    """Print what would be submitted as a table, or without Slurm what would come of it on this machine, and end."""
     from snakemake_executor_plugin_daskmpi.planning.forecast import forecast_of
-    from snakemake_executor_plugin_daskmpi.planning.table import render_plan
+    from snakemake_executor_plugin_daskmpi.planning.table import render_here, render_plan
 
     demand = _demand(dag)
-    plan = planned(demand, ask_site(), settings)
-    _print_and_end(render_plan(plan, demand, forecast_of(plan, demand), settings.grow), before_exec)
+    try:
+        plan = planned(demand, ask_site(), settings)
+    except NoSlurmError:
+        n, cores = settings.workers or 1, dag.workflow.resource_settings.cores
+        offers = [limits.offer_of(settings, os.environ, limits.Share(index, n), cores) for index in range(n)]
+        plan, demand = plan_here(demand, offers)
+        text = render_here(plan, demand, forecast_of(plan, demand))
+    else:
+        text = render_plan(plan, demand, forecast_of(plan, demand), settings.grow)
+    _print_and_end(text, before_exec)
 
 
 def show_script(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> NoReturn:

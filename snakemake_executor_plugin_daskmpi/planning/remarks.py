@@ -124,7 +124,7 @@ def remarks(draft: Draft, plan: Plan, demand: Demand, settings: Settings) -> Ite
                 f"Component {part.name} is shared by {names}: there is no room for one each "
                 f"(--daskmpi-max-components {settings.max_components}, and a node per component)."
             )
-    yield from _unknown(demand)
+    yield from unknown(demand)
     if not plan.further:
         yield from _whole(plan, demand)
     if settings.hyperthread and draft.host is not None:
@@ -154,7 +154,7 @@ def _whole(plan: Plan, demand: Demand) -> Iterator[str]:
         )
 
 
-def _unknown(demand: Demand) -> Iterator[str]:
+def unknown(demand: Demand) -> Iterator[str]:
     """Yield what is not known of the jobs."""
     if demand.recorded_runtime:
         number = len(demand.recorded_runtime)

@@ -47,6 +47,29 @@ def render_plan(plan: Plan, demand: Demand, forecast: Forecast, grow: int = 0) -
     return "\n".join(sections) + "\n"
 
 
+def render_here(plan: Plan, demand: Demand, forecast: Forecast) -> str:
+    """Return what a user without Slurm wants to know of a run on this machine."""
+    rows: list[tuple[object, ...]] = [("workers", "cores each", "MB each", "GPUs each")]
+    for each in plan.components:
+        mem_mb = each.cpus_per_task * each.mem_per_cpu_mb
+        rows.append((each.n_tasks, each.cpus_per_task, mem_mb, each.gpus_per_task or "-"))
+    sections = [
+        f"Jobs: {demand.n_worker_jobs} for workers, {len(demand.jobs) - demand.n_worker_jobs} local",
+        *_shapes(demand.shapes(), plan, demand.recorded_runtime),
+        "",
+        "There is no Slurm here. On this machine, with --daskmpi-launcher local:",
+        *grid(rows, left=()),
+        "",
+        *_outlook(plan, demand, forecast),
+        *_activity(plan, forecast),
+        "",
+        *(f"Note: {note}" for note in plan.notes),
+        "Note: another size is named by --daskmpi-workers, --daskmpi-cores, --daskmpi-mem-mb and --daskmpi-gpus.",
+        "Note: on the login node of a cluster, this shows the Slurm job that the workflow would get.",
+    ]
+    return "\n".join(sections) + "\n"
+
+
 def ranks_text(plan: Plan) -> str:
     """Return the ranks spelled out.
 
@@ -151,7 +174,8 @@ def _outlook(plan: Plan, demand: Demand, forecast: Forecast) -> Iterator[str]:
         f"Forecast: {duration_text(forecast.makespan_min)} {how}; "
         f"the longest chain of jobs takes {duration_text(demand.critical_path_min())}."
     )
-    yield f"Walltime: {render_walltime(plan.walltime_min)}"
+    if plan.walltime_min:
+        yield f"Walltime: {render_walltime(plan.walltime_min)}"
 
 
 def _activity(plan: Plan, forecast: Forecast) -> Iterator[str]:

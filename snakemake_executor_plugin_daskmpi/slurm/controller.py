@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_daskmpi.errors import LaunchError
+from snakemake_executor_plugin_daskmpi.errors import LaunchError, NoSlurmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,7 +77,7 @@ def answer_of(command: list[str], *, timeout_s: float = _TIMEOUT_S, added: Mappi
 
     Raises
     ------
-    LaunchError
+    NoSlurmError
         If there is no such program, or no cluster that it belongs to.
     """
     if shutil.which(command[0]) is None:
@@ -101,8 +101,8 @@ def answer_of(command: list[str], *, timeout_s: float = _TIMEOUT_S, added: Mappi
     return Answer(tuple(command), done.returncode, done.stdout, done.stderr)
 
 
-def _no_slurm(seen: str) -> LaunchError:
-    return LaunchError(
+def _no_slurm(seen: str) -> NoSlurmError:
+    return NoSlurmError(
         "There is no Slurm here.",
         seen=seen,
         next_step="run this on a login node of the cluster (perhaps after 'module load slurm'), "
