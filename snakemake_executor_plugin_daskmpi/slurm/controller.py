@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError, NoSlurmError
@@ -82,6 +83,9 @@ def answer_of(command: list[str], *, timeout_s: float = _TIMEOUT_S, added: Mappi
     """
     if shutil.which(command[0]) is None:
         raise _no_slurm(f"{command[0]} is not on PATH.")
+    # Without a configuration, each of Slurm's programs looks for one for a minute.
+    if (named := os.environ.get("SLURM_CONF")) and not Path(named).exists():
+        raise _no_slurm(f"SLURM_CONF is {named}, and there is no such file.")
     try:
         done = subprocess.run(  # noqa: S603
             command,

@@ -9,7 +9,6 @@ import os
 import re
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
@@ -72,9 +71,6 @@ def slurm_version() -> str:
 
     The programs alone make no Slurm: without a cluster's configuration they do not even tell their version.
     """
-    # Without a configuration, each of Slurm's programs looks for one for a minute.
-    if (named := os.environ.get("SLURM_CONF")) and not Path(named).exists():
-        return ""
     try:
         answer = answer_of(["srun", "--version"])
     except LaunchError:
