@@ -19,7 +19,7 @@ from snakemake_executor_plugin_daskmpi.rank.roles import LAUNCHED
 from snakemake_executor_plugin_daskmpi.settings.choices import check_flags
 from snakemake_executor_plugin_daskmpi.settings.slurm_plugin import take_over
 from snakemake_executor_plugin_daskmpi.slurm.controller import say
-from snakemake_executor_plugin_daskmpi.snakemake_internals.other_options import options_of_others
+from snakemake_executor_plugin_daskmpi.snakemake_internals.said import said_by
 from snakemake_executor_plugin_daskmpi.world import bootstrap
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ def enter(settings: Settings) -> None:
     is_first = LAUNCHED not in os.environ
     # 3. Here the ranks of a launcher's world part: this returns on rank 1 only, in a fork of it.
     bootstrap.enter_world(settings)
-    # 4. The process that Snakemake goes on in: what a profile says that was written for another executor.
-    _heed_others(settings, is_first=is_first)
+    # 4. The process that Snakemake goes on in: what profiles say, also one that was written for another executor.
+    if is_command_line():
+        _heed_profiles(settings, is_first=is_first)
     if bootstrap.current_world() is None:
         # Not at the top: ranks, and runs of other executors, start faster without.
         from snakemake_executor_plugin_daskmpi.launch import launchers
@@ -70,7 +71,7 @@ def enter(settings: Settings) -> None:
     inherited.remember()
 
 
-def _heed_others(settings: Settings, *, is_first: bool) -> None:
+def _heed_profiles(settings: Settings, *, is_first: bool) -> None:
     """Take over what options of other executors mean here, and name those that mean nothing.
 
     Parameters
@@ -78,9 +79,9 @@ def _heed_others(settings: Settings, *, is_first: bool) -> None:
     is_first
         Whether the user has started this process, and no launcher that has named them before.
     """
-    if not is_command_line():
-        return
-    unheeded = take_over(settings, options_of_others(sys.argv[1:], "daskmpi"))
+    said = said_by(sys.argv[1:], "daskmpi")
+    check_flags([f"--{key}" for key in said.in_profiles], settings.flags())
+    unheeded = take_over(settings, said.to_others)
     if unheeded and is_first:
         verb = "is for other executors, and has" if len(unheeded) == 1 else "are for other executors, and have"
         say(f"{', '.join(unheeded)} {verb} no effect here.")

@@ -115,6 +115,16 @@ def test_a_setting_that_cannot_be_is_refused_with_a_next_step(workflow: Workflow
     assert not workflow.has("out")
 
 
+def test_an_abbreviated_key_of_a_profile_is_answered_with_the_one_meant(workflow: Workflow):
+    workflow.write("profile/config.yaml", "daskmpi-worker: 2\n")
+    workflow.write("Snakefile", "rule one:\n    output: 'a'\n    shell: 'touch {output}'\n")
+    run = workflow.start("--profile", "profile")
+    assert run.wait(60) == 1
+    assert "There is no option --daskmpi-worker. Did you mean --daskmpi-workers?" in run.text
+    assert not workflow.has("a")
+
+
+
 def test_this_process_becomes_mpiexec_with_the_same_command_line_after_it_has_let_go(tmp_path):
     mpiexec = tmp_path / "mpiexec"
     mpiexec.write_text(MPIEXEC)

@@ -70,7 +70,7 @@ IMPORTERS = {
         "snakemake_internals.rounds",
         "snakemake_internals.workflows",
         "snakemake_internals.compatibility",
-        "snakemake_internals.other_options",
+        "snakemake_internals.said",
         "worker.child",
         "worker.forkserver",
         "world.serve",

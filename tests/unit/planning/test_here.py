@@ -17,8 +17,8 @@ from snakemake_executor_plugin_daskmpi.resources import WorkerResources
 PRINTED = """\
 Jobs: 5 for workers, 0 local
   rules  jobs  threads  mem_mb  gpu  runtime  component
-  align     4        1     500    0   10 min  workers
   train     1        2    1000    0   20 min  workers
+  align     4        1     500    0   10 min  workers
 
 There is no Slurm here. On this machine, with --daskmpi-launcher local:
   workers  cores each  MB each  GPUs each
@@ -54,7 +54,7 @@ def test_more_workers_take_less_time() -> None:
 
 
 def test_where_all_workers_take_all_jobs_a_component_makes_no_difference() -> None:
-    jobs = demand(many(2, "align", 1, 500, 10, component="big"), many(2, "train", 1, 500, 10, partition="gpu"))
+    jobs = demand(many(2, "align", 1, 500, 10, own="big"), many(2, "train", 1, 500, 10, partition="gpu"))
     assert makespan(jobs, offer()) == 20
 
 
@@ -73,7 +73,8 @@ def test_a_job_that_fits_no_worker_of_a_size_that_was_named_is_refused_as_its_ru
         plan_here(demand(many(1, "align", 8, 500, 10)), [offer()])
 
 
-def test_local_jobs_need_no_worker() -> None:
+def test_local_jobs_need_no_worker_that_holds_them() -> None:
     (job,) = many(1, "all", 64)
     local = replace(job, need=replace(job.need, is_local=True, minutes=3.0))
-    assert makespan(Demand((local,)), offer()) == 3
+    plan, held = plan_here(Demand((local,)), [offer()])
+    assert "Jobs: 0 for workers, 1 local" in render_here(plan, held, forecast_of(plan, held))

@@ -187,7 +187,7 @@ def test_the_users_formats_and_an_outer_allocation_do_not_reach_slurms_programs(
     program(bin_folder, "squeue", "env")
     for name in ("SQUEUE_FORMAT", "SLURM_JOB_ID", "SLURM_TIME_FORMAT"):
         monkeypatch.setenv(name, "x")
-    monkeypatch.setenv("SLURM_CONF", "/here")
+    monkeypatch.setenv("SLURM_CONF", str(bin_folder))
     names = {line.partition("=")[0] for line in controller.answer_of(["squeue"]).out.splitlines()}
     assert "SLURM_CONF" in names
     assert not names & {"SQUEUE_FORMAT", "SLURM_JOB_ID", "SLURM_TIME_FORMAT"}

@@ -1,4 +1,4 @@
-"""What a command line and its profiles say to other executors than ours.
+"""What a command line and its profiles say, as Snakemake reads them.
 
 Runs on: the process that is Snakemake, where the command was typed.
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,10 +25,20 @@ _OF_BATCH_SYSTEMS = (
 )
 
 
-def options_of_others(arguments: Sequence[str], ours: str) -> dict[str, Any]:
-    """Return the options that are set for other executors, as a profile names them, with their values.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said in one way or the other."""
 
-    Snakemake has parsed the same before, and hands the result to no plugin; again takes a hundredth of a second.
+    #: The options that are set for other executors, as a profile names them, with their values.
+    to_others: dict[str, Any] = field(default_factory=dict)
+    #: The keys of all profiles that are read.
+    in_profiles: tuple[str, ...] = ()
+
+
+def said_by(arguments: Sequence[str], ours: str) -> Said:
+    """Return what a command line says, of which Snakemake hands a plugin its own part only.
+
+    Snakemake has parsed the same before; again takes a hundredth of a second.
 
     Parameters
     ----------
@@ -37,25 +48,30 @@ def options_of_others(arguments: Sequence[str], ours: str) -> dict[str, Any]:
         The executor whose options are not meant.
     """
     from snakemake.cli import parse_args
-    from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
     try:
         # It tells which profiles it reads, again.
         with contextlib.redirect_stderr(io.StringIO()):
             parser, args = parse_args(list(arguments))
-        set_to = vars(args)
-        plugins = ExecutorPluginRegistry().plugins
-        theirs = [
-            str(info["cliarg"]).removeprefix("--")
-            for name, plugin in plugins.items()
-            if name != ours
-            for info in plugin.get_settings_info()
-        ]
-        found = {name: set_to.get(_dest(name)) for name in theirs}
-        checks = {name: set_to.get(_dest(name)) for name in _OF_BATCH_SYSTEMS}
-        checks = {name: value for name, value in checks.items() if value != parser.get_default(_dest(name))}
+        by_source = parser.get_source_to_settings_dict()
+        keys = [key for source, found in by_source.items() if source.startswith("config_file") for key in found]
+        return Said(_to_others(parser, vars(args), ours), tuple(keys))
     except (Exception, SystemExit):  # noqa: BLE001 - another version of Snakemake: it goes without
-        return {}
+        return Said()
+
+
+def _to_others(parser: Any, set_to: dict[str, Any], ours: str) -> dict[str, Any]:
+    from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
+
+    theirs = [
+        str(info["cliarg"]).removeprefix("--")
+        for name, plugin in ExecutorPluginRegistry().plugins.items()
+        if name != ours
+        for info in plugin.get_settings_info()
+    ]
+    found = {name: set_to.get(_dest(name)) for name in theirs}
+    checks = {name: set_to.get(_dest(name)) for name in _OF_BATCH_SYSTEMS}
+    checks = {name: value for name, value in checks.items() if value != parser.get_default(_dest(name))}
     nothing = (None, False, dataclasses.MISSING)
     return {name: value for name, value in (found | checks).items() if not any(value is each for each in nothing)}
 
