@@ -124,7 +124,6 @@ def test_an_abbreviated_key_of_a_profile_is_answered_with_the_one_meant(workflow
     assert not workflow.has("a")
 
 
-
 def test_this_process_becomes_mpiexec_with_the_same_command_line_after_it_has_let_go(tmp_path):
     mpiexec = tmp_path / "mpiexec"
     mpiexec.write_text(MPIEXEC)
