@@ -57,11 +57,13 @@ from dataclasses import dataclass
 
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
-from snakemake_executor_plugin_daskmpi.client.entrance import enter
+from snakemake_executor_plugin_daskmpi.client.entrance import enter, hush
 from snakemake_executor_plugin_daskmpi.client.executor import Executor
 from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
+
+hush()
 
 common_settings = CommonSettings(
     # Jobs run in other processes, perhaps on other nodes.

@@ -52,11 +52,11 @@ done)
 if [ "$nodes" != "$(sort --version-sort <<<"$nodes")" ]; then
   mpi=$(python -c 'from mpi4py import rc; rc.initialize = False
 from mpi4py import MPI; print(MPI.Get_library_version().splitlines()[0].strip("\0"))')
-  slurm=$(srun --version | grep --only-matching '[0-9][0-9]\.[0-9][0-9]')
+  slurm=$(srun --version | grep --only-matching '[0-9][0-9]\.[0-9][0-9]' || true)
   case "$mpi with Slurm $slurm" in
     "Open MPI"*" 24.11" | "Open MPI"*" "2[5-9].*) ;;
     "Intel(R) MPI"* | "Open MPI"*)
-      printf '%s\n' "$mpi cannot start on these nodes: they are not in the order of their names." \
+      printf '%s\n' "${mpi%%,*} cannot start on these nodes: they are not in the order of their names." \
         "  Seen: ranks 0 and 1, then the workers, are on ${nodes//$'\n'/, }." \
         "  Next: sbatch again, with --nodelist in both components if need be; or take MPICH." >&2
       exit 1

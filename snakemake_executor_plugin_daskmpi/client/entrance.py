@@ -15,15 +15,25 @@ from typing import TYPE_CHECKING
 from snakemake_executor_plugin_daskmpi import apart, command_line, inherited
 from snakemake_executor_plugin_daskmpi.client import interruption, requeue
 from snakemake_executor_plugin_daskmpi.client.exit_code import is_command_line
-from snakemake_executor_plugin_daskmpi.rank.roles import LAUNCHED
+from snakemake_executor_plugin_daskmpi.rank.roles import LAUNCHED, seat_of
 from snakemake_executor_plugin_daskmpi.settings.choices import check_flags
 from snakemake_executor_plugin_daskmpi.settings.slurm_plugin import take_over
 from snakemake_executor_plugin_daskmpi.slurm.controller import say
-from snakemake_executor_plugin_daskmpi.snakemake_internals.said import said_by
+from snakemake_executor_plugin_daskmpi.snakemake_internals.said import said_by, tell_no_profiles
 from snakemake_executor_plugin_daskmpi.world import bootstrap
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
+
+
+def hush() -> None:
+    """Leave it to one process to tell which profiles are used: Snakemake does so before it makes any settings.
+
+    Of the ranks of a world it is the one that speaks, unless the process was that has started them on this terminal.
+    """
+    seat = seat_of(os.environ)
+    if seat is not None and not (seat.speaks and os.environ.get(LAUNCHED) in (None, "sbatch")):
+        tell_no_profiles()
 
 
 def enter(settings: Settings) -> None:

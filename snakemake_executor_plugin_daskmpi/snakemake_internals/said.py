@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,19 @@ class Said:
     to_others: dict[str, Any] = field(default_factory=dict)
     #: The keys of all profiles that are read.
     in_profiles: tuple[str, ...] = ()
+
+
+def tell_no_profiles() -> None:
+    """Keep this process from telling which profiles it uses, which Snakemake does while it reads its command line."""
+    if (cli := sys.modules.get("snakemake.cli")) is None:
+        return
+
+    def tell(*values: object, **more: Any) -> None:
+        if not str(values[:1]).endswith("for setting default command line arguments.',)"):
+            print(*values, **more)
+
+    # Its name for the built-in.
+    vars(cli)["print"] = tell
 
 
 def said_by(arguments: Sequence[str], ours: str) -> Said:

@@ -77,6 +77,7 @@ def test_its_jobs_get_what_they_ask_for_and_the_rest_is_named_in_one_line(workfl
         f"daskmpi: {options} are for other executors, and have no effect here.",
         f"daskmpi: {resources} steer other executors and have no effect here.",
     ]
+    assert run.text.count("Using profile profile for setting default command line arguments.") == 1
 
 
 def test_without_options_of_others_nothing_is_said(workflow: Workflow):
