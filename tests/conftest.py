@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,4 +93,7 @@ def stranger() -> list[str]:
     """Return the start of a command that runs it as another user."""
     if os.geteuid() or shutil.which("setpriv") is None:
         skip_or_fail("other-user", "only root can become another user; running the tests as root lifts this")
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
+    stranger = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
+    if subprocess.run([*stranger, sys.executable, "-c", ""], capture_output=True, check=False).returncode:
+        skip_or_fail("other-user", f"another user cannot start {sys.executable}")
+    return stranger
