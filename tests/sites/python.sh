@@ -3,7 +3,7 @@
 # Python 3.14 needs a compiler and Python's headers.
 set -eu
 checkout=$(cd "$(dirname "$0")/../.." && pwd)
-folder=$(mktemp -d)
+folder=$(mktemp -d) && chmod 755 "$folder"
 trap 'rm -rf "$folder"' EXIT
 git clone --quiet "$checkout" "$folder/clone"
 cd "$folder/clone"
