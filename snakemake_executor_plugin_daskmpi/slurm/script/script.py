@@ -37,7 +37,7 @@ fail() {
 }"""
 
 _NO_HINT = """\
-# The hint is for ranks 0 and 1; srun would take it for all components.
+# A hint is for its own component; srun would take it for all components.
 unset SLURM_HINT"""
 
 #: Runs on every rank, around the program. Slurm's signals reach the program, too: this waits for its end.
@@ -72,12 +72,14 @@ def render_script(plan: Plan, batch: Batch) -> str:
     SettingsError
         If a value with a line break in it is for one component, which sbatch's command line cannot say.
     """
+    components = list(component_directives(plan, batch))
+    hints = {tuple(line for line in lines.splitlines() if "--hint" in line) for lines in components}
     blocks = [
         f"#!/bin/bash\n{comment(_headline(plan, batch))}",
-        "\n\n#SBATCH hetjob\n".join(component_directives(plan, batch)),
+        "\n\n#SBATCH hetjob\n".join(components),
         _bookkeeping(batch),
         *_environment(batch),
-        *[_NO_HINT] * any(component.multithread for component in plan.components),
+        *[_NO_HINT] * (len(hints) > 1 or any(component.multithread for component in plan.components)),
         _run(batch),
         *([_next_job(batch)] if batch.resubmits else []),
         'exit "$code"',

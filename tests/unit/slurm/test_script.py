@@ -78,6 +78,15 @@ def test_mail_is_asked_for_once_and_when_the_job_ends_unless_said_otherwise():
     ]
 
 
+@pytest.mark.parametrize(
+    ("head", "big", "forgotten"), [(False, True, True), (True, True, False), (False, False, False)]
+)
+def test_a_hint_of_one_component_is_not_handed_to_all(head, big, forgotten):
+    hinted = [replace(each, extra=("--hint=nomultithread",) * hint) for each, hint in ((HEAD, head), (BIG, big))]
+    plan = Plan(tuple(replace(each, multithread=False) for each in hinted), walltime_min=60)
+    assert ("unset SLURM_HINT" in render_script(plan, HET)) is forgotten
+
+
 def test_a_long_command_is_broken_between_words_and_means_the_same():
     parts = (["srun", "--mpi=pmi2"], ["python", "-m", "snakemake", *(f"sample {n}" for n in range(40)), NASTY])
     text = command_lines(*parts)

@@ -25,7 +25,7 @@ fail() {
     exit 1
 }
 
-# The hint is for ranks 0 and 1; srun would take it for all components.
+# A hint is for its own component; srun would take it for all components.
 unset SLURM_HINT
 
 # The run. srun's exit code is that of the rank that fared worst; rank 1 writes down how the run itself ended.
