@@ -170,6 +170,20 @@ def test_a_batch_script_of_three_components_needs_no_srun(
     assert len(list(workflow.folder.glob("*.txt"))) == (0 if code else 4)
 
 
+def test_a_hint_of_the_allocation_is_none_to_the_step_of_the_ranks(
+    workflow: Workflow,
+    slurm: SlurmCluster,  # noqa: ARG001
+):
+    require("mpich")
+    workflow.write("Snakefile", SNAKEFILE)
+    # srun refuses a hint beside what binds tasks, and would take that of ranks 0 and 1 for all.
+    allocation = ["salloc", "--hint=nomultithread", "--ntasks=2", "--mem-per-cpu=512", ":"]
+    allocation += ["--ntasks=1", "--cpus-per-task=2", "--mem-per-cpu=512"]
+    run = workflow.start_command([*allocation, *SNAKEMAKE.split()], {**workflow.environ(), **MPIS["mpich"].environ})
+    run.ends_with(0)
+    assert "; 1 worker with 2 cores, 1024 MB." in run.text, run.text
+
+
 def test_a_job_of_one_task_has_its_cores_and_memory_for_workers_on_its_node(
     workflow: Workflow,
     slurm: SlurmCluster,  # noqa: ARG001
