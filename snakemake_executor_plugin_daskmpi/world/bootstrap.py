@@ -41,6 +41,8 @@ _log = logging.getLogger(__name__)
 #: Descriptors of rank 0 and of rank 1, and for each rank: both have a connection to each worker, rank 0 several for
 #: moments. The usual soft limit of 1,024 is not enough for many hundreds.
 _OPEN_FILES, _OPEN_FILES_PER_RANK = 512, 4
+#: Seconds for which, at most, others wait longer than rank 1 for the ranks to meet.
+_LATER_S = 30.0
 _WORKER_CLASS = "snakemake_executor_plugin_daskmpi.worker.dask_worker.DaskWorker"
 
 
@@ -154,9 +156,11 @@ def _part_from_keeper(settings: Settings, seat: roles.Seat, scratch: str | None)
     processes.end_with_parent(signal.SIGTERM if seat.role is roles.Role.CLIENT else signal.SIGHUP)
     if os.getppid() != parent:
         os._exit(1)
-    # Rank 1, which is the user's, gives up before the others do.
-    patience_s = settings.startup_timeout * (1 if seat.role is roles.Role.CLIENT else 2)
-    return KeptComm(seat, our_end, float(patience_s))
+    patience_s = float(settings.startup_timeout)
+    if seat.role is not roles.Role.CLIENT:
+        # Rank 1, which is the user's, gives up before the others do.
+        patience_s += min(patience_s, _LATER_S)
+    return KeptComm(seat, our_end, patience_s)
 
 
 def _client(seat: roles.Seat, comm: KeptComm) -> MpiWorld:
