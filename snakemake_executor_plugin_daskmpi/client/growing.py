@@ -116,7 +116,8 @@ class Growing:
             leftovers.cancel_waiting(self._folder)
             with contextlib.suppress(Exception):
                 self._world.link.call(self._see_off(jobs), timeout_s=graces.RANK_S)
-            leftovers.end_all(self._folder, graces.BY_ITSELF_S)
+            # Their ranks have gone, or go; then Slurm takes a while, too. What it has ended itself, it calls completed.
+            leftovers.end_all(self._folder, graces.RANK_S)
         for job in jobs:
             job.phase = Phase.ENDED
             self.note(job, why=_OVER)

@@ -47,6 +47,6 @@ def test_the_first_job_of_a_chain_starts_before_larger_jobs_that_nothing_waits_f
     run = workflow.run("--daskmpi-cores", "2")
     run.ends_with(0)
     order = workflow.lines("order")
-    # Both need one core of two.
-    assert sorted(order[:2]) == ["first", "found"], order
+    # Both need one core of two. What waits for them may start before the other has come to say so.
+    assert {"first", "found"} <= set(order[: order.index("alone")]), order
     assert sorted(order) == ["alone"] * 5 + ["first", "found", "known", "second", "third"]
