@@ -227,6 +227,10 @@ def demand_of(dag: Any) -> Demand:
     )
 
 
+#: What a job without a body needs.
+_NOTHING = Need(JobResources(cores=0), Steering(), 0.0, is_local=True)
+
+
 class _Reader:
     """Reads what jobs need, equal ones into the same object, and remembers what the rules did not say."""
 
@@ -237,6 +241,9 @@ class _Reader:
 
     def need_of(self, job: Any) -> Need:
         """Return what a job or a group needs. Its resources are evaluated here, once: Snakemake keeps them."""
+        # A rule like ``all`` has what a profile's default resources say of every rule, and runs nothing.
+        if not job.is_group() and job.is_norun:
+            return _NOTHING
         resources = job.resources
         is_local = bool(job.is_local)
         # The folder for temporary files is not for us to read: it has a value on the node only.

@@ -127,9 +127,12 @@ def too_large(shape: Shape, model: str, partition: Partition, nodes: Sequence[No
     kind = f" of model {model!r}" if name == "gpu" and model else ""
     elsewhere = [p for p in site.partitions if p.is_up and any(holds(node, shape, model) for node in p.nodes)]
     step = f"--set-threads {rule}={most}" if name == "threads" else f"--set-resources {change}"
+    per_task = asked.cores // asked.tasks
+    if name == "threads" and each < asked.tasks and per_task <= most:
+        kind, step = f" ({asked.tasks} tasks of {per_task})", f"--set-resources {rule}:tasks={most // per_task}"
     if elsewhere:
         step = f"--set-resources {rule}:slurm_partition={elsewhere[0].name}"
-    elif kind and not most_gpus:
+    elif name == "gpu" and model and not most_gpus:
         models = sorted({m for p in site.partitions for node in p.nodes for m, _ in node.gpus if m})
         near = nearest(model, models) or next(iter(models), "")
         step = f"--set-resources {rule}:gpu_model={near}" if near else f"--set-resources {rule}:gpu=0"

@@ -21,6 +21,7 @@ localrules: gather
 
 rule all:
     input: "sum.txt", "done.txt", "model.bin"
+    resources: mem_mb=10**5, runtime=600
 
 rule first:
     output: "first/{i}.txt"
@@ -135,6 +136,11 @@ def test_what_the_rules_do_not_say_is_remembered(dag: Any) -> None:
     assert found.assumed_memory == ("second",)
     assert found.checkpoints == ("train",)
     assert {job.need.resources.mem_mb for job in found.jobs if job.rule == "second"} == {1000, 700}
+
+
+def test_a_rule_without_a_body_needs_nothing_whatever_a_profile_says_of_all_rules(dag: Any) -> None:
+    target = next(job for job in demand_of(dag).jobs if job.rule == "all")
+    assert (target.need.minutes, target.need.resources) == (0, JobResources(cores=0))
 
 
 def test_local_rules_are_not_the_workers(dag: Any) -> None:

@@ -88,6 +88,7 @@ def test_the_plan_says_what_its_components_are_for() -> None:
         (many(1, "a", constraint="nvmee", partition="bigmem"), {}, "--set-resources a:constraint=nvme"),
         (many(1, "a", 9, partition="main"), {}, "--set-resources a:slurm_partition=gpu"),
         (many(1, "a", 99), {}, "--set-threads a=8"),
+        ([Job("a", Need(JobResources(cores=60, tasks=30), Steering(), 5))], {}, "--set-resources a:tasks=4"),
         (many(1, "a", 1, 20000, partition="main"), {}, "--set-resources a:slurm_partition=gpu"),
         (many(1, "a", 1, 999999, partition="bigmem"), {}, "--set-resources a:mem_mb=512000"),
         (many(1, "a", gpus=1, gpu_model="v100", partition="gpu"), {}, "--set-resources a:gpu_model=a100"),
