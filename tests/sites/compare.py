@@ -30,13 +30,14 @@ from differences import APART, HARMLESS, Left, cause, differing, missing_lines
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: By name, how the plugin runs the jobs: as a local world, as ranks of one MPI world, as a planned Slurm job. Workers
-#: have as many cores as the local executor: rules of more threads get as many there, and would not fit smaller ones.
+#: By name, how the plugin runs the jobs: as a local world, as ranks of one MPI world, as a planned Slurm job.
 LAUNCHERS = {
-    "local": ("--daskmpi-workers", "2", "--daskmpi-cores", "2", "--cores", "2"),
-    "mpiexec": ("--daskmpi-launcher", "mpiexec", "--daskmpi-workers", "2", "--daskmpi-cores", "2", "--cores", "2"),
+    "local": ("--daskmpi-workers", "2", "--daskmpi-cores", "2", "--cores", "4"),
+    "mpiexec": ("--daskmpi-launcher", "mpiexec", "--daskmpi-workers", "2", "--daskmpi-cores", "2", "--cores", "4"),
     "sbatch": ("--daskmpi-launcher", "sbatch"),
 }
+#: As many threads for every rule on all sides, since programs write into their output how many they had.
+_THREADS = ("--max-threads", "2")
 #: Seconds after which a run is ended.
 _PATIENCE_S = 900
 _HEADING = (
@@ -90,7 +91,7 @@ class Workflow:
     def _ended(self, folder: Path, *options: str) -> tuple[int, str]:
         """Return exit code and output of a Snakemake."""
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", *options, *self.args],
+            [sys.executable, "-m", "snakemake", *options, *_THREADS, *self.args],
             cwd=folder / self.workdir,
             env=self.environ,
             stdin=subprocess.DEVNULL,
@@ -130,8 +131,11 @@ def told(title: str, run: str, local: Side, again: Side, other: Side) -> bool:
     for name in differing(local.left, other.left):
         found = cause(local.left, other.left, name)
         lost = missing_lines(local.left, again.left, other.left, name)
-        odd += name not in by_itself and found not in HARMLESS
-        kind = f"{found}, {'also from one run of local to the next' if name in by_itself else 'here only'}"
+        here, there, before = (name in side.left.files for side in (other, local, again))
+        # What a second run of local has is no excuse for what this one has not.
+        is_usual = name in by_itself and here in (there, before)
+        odd += not is_usual and found not in HARMLESS
+        kind = f"{found}, {'also from one run of local to the next' if is_usual else 'here only'}"
         why.setdefault(kind, []).append(f"{name} (without {lost[0]!r:.60} and {len(lost) - 1} more)" if lost else name)
     same = (local.code, local.jobs, local.n_records, local.is_done)
     row = [

@@ -26,7 +26,7 @@ _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _DATES = rb"\d{4}-\d\d-\d\d|\d\d?:\d\d(:\d\d)?([.,]\d+)?|\b(%s)[a-z]* +\d\d?\b|\d+(\.\d+)? ?(s|sec|seconds|ms)\b"
 _DATE = re.compile(_DATES % _MONTHS.encode())
 _NUMBER = re.compile(rb"(?i:\b[0-9a-f-]{8,}\b)|\d+(\.\d+)?(e[+-]?\d+)?")
-_NAME = re.compile(rb"\btmp\w+|\b(?=[a-z_]*[0-9])[a-z0-9_]{8}\b")
+_NAME = re.compile(rb"\btmp\w+|\b(?=[a-z_]*[0-9])[a-z0-9_]{8,12}\b")
 
 
 @dataclass(slots=True)
