@@ -14,6 +14,8 @@ class Drains(Enum):
     SIGUSR1 = "SIGUSR1 was received"
     SIGTERM = "SIGTERM was received"
     DEADLINE = "the allocation ends"
+    #: Without ``--keep-going``.
+    FAILURE = "a job has failed"
 
     def text(self, why: str, running: int) -> str:
         """Return what the user is told.

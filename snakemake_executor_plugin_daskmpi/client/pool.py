@@ -15,6 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.client import actions as do
+from snakemake_executor_plugin_daskmpi.client.drains import Drains
 from snakemake_executor_plugin_daskmpi.client.guard import Guard
 from snakemake_executor_plugin_daskmpi.client.reception import Reception
 from snakemake_executor_plugin_daskmpi.client.worker_streams import WorkerStreams
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from snakemake_executor_plugin_daskmpi.client.actions import Action
-    from snakemake_executor_plugin_daskmpi.client.drains import Drains
     from snakemake_executor_plugin_daskmpi.client.grower import Grower
     from snakemake_executor_plugin_daskmpi.client.job import Job
     from snakemake_executor_plugin_daskmpi.client.recorder import Recorder
@@ -167,6 +167,10 @@ class Pool:
     def _on_outcomes(self, outcomes: list[JobOutcome]) -> None:
         self._do([action for outcome in outcomes for action in self._state.on_outcome(outcome)])
 
+    def _stop_if_failed(self) -> list[Action]:
+        stops = self._snakemake.stops and (self._state.queue.waiting or self._state.held)
+        return self._state.on_drain(Drains.FAILURE) if stops else []
+
     def _sweep_later(self) -> None:
         self._sweeper = self._link.loop.call_later(_SWEEP_S, self.guard.step(self._sweep))
 
@@ -187,6 +191,7 @@ class Pool:
             self._has_looked = True
             self._reception.look()
         self._tell_of_done()
+        self._do(self._stop_if_failed())  # of a local rule perhaps, or without its output
         if self.grower is not None:
             self.grower.on_sweep()
         self._recorder.waiting(self._state.reasons)
@@ -222,6 +227,8 @@ class Pool:
     def _do(self, actions: list[Action]) -> None:
         """Carry out what an event asks for, and look at once who can start now."""
         self._carry_out(actions)
+        if self._snakemake.has_failed:
+            self._carry_out(self._stop_if_failed())
         self._take_turn_soon()
         self._wake_at_the_next_alarm()
 
@@ -247,8 +254,9 @@ class Pool:
                     if self._snakemake.end_local_jobs():
                         self._carry_out(self._state.on_local_jobs_ended())
                 case do.EndRun(set_aside):
-                    self._recorder.set_aside(set_aside, self._state.why_draining)
-                    self._snakemake.end_run(set_aside)
+                    why = self._state.why_draining
+                    self._recorder.set_aside(set_aside, why)
+                    self._snakemake.end_run(set_aside, ends_by_itself=why == Drains.FAILURE.value)
                 case do.Respawn(name):
                     self._world.respawn(name)
                 case do.Say(text, is_warning):

@@ -78,6 +78,8 @@ class Reports:
     done: list[tuple[SubmittedJobInfo, str]] = field(default_factory=list)
     #: Whether the run was broken off by an error.
     is_broken: bool = False
+    #: Whether Snakemake was told of a job that has failed for good.
+    has_failed: bool = False
     _is_over: bool = False
     _marks_failed: bool = False
     #: Jobs that Snakemake was told to be done, and has not looked at yet, with their keys.
@@ -183,8 +185,22 @@ class Reports:
         """Say whether Snakemake waits for nothing but jobs that were set aside."""
         return not self.scheduler.has_end or self.scheduler.has_nothing_but({job.info.job for job in set_aside})
 
-    def end_run(self, set_aside: Sequence[Job]) -> None:
-        """Let Snakemake hand over nothing any more, and end when what runs has ended."""
+    @property
+    def stops(self) -> bool:
+        """Whether Snakemake waits for what runs, and ends then: a job has failed, so what waits need not start."""
+        # Outputs that were marked when their jobs were handed over would pass for half-made.
+        return (
+            self.marks
+            and self.scheduler.has_end
+            and self.scheduler.is_there
+            and self.scheduler.stops(has_failed=self.has_failed)
+        )
+
+    def end_run(self, set_aside: Sequence[Job], *, ends_by_itself: bool = False) -> None:
+        """Let Snakemake hand over nothing any more, and end when what runs has ended, by itself perhaps."""
+        if ends_by_itself:
+            self.scheduler.let_go({job.info.job for job in set_aside})
+            return
         if self.scheduler.has_end:
             self._is_over = True
             self.scheduler.end({job.info.job for job in set_aside})
@@ -200,13 +216,15 @@ class Reports:
 
     def _report_error(self, info: SubmittedJobInfo, text: str, logs: list[str]) -> None:
         job, executor = info.job, self.executor
+        is_final = job.attempt > job.restart_times
         logger_plugins.tell(
             executor.logger,
             executor.workflow.logger_manager.get_log_handlers(),
             text,
             rule=None if job.is_group() else job.rule.name,
-            is_final=job.attempt > job.restart_times,
+            is_final=is_final,
         )
+        self.has_failed |= is_final
         self._failed.add(job)
         executor.report_job_error(info, msg=text, aux_logs=logs)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: What this module uses of Snakemake's JobScheduler: attributes and methods.
 END = frozenset(
     {"running", "failed", "finished_jobs", "keepgoing", "exit_gracefully", "error_callback"}
-    | {"_lock", "_tofinish", "_toerror", "_last_job_selection_empty"}
+    | {"_lock", "_tofinish", "_toerror", "_last_job_selection_empty", "_open_jobs"}
 )
 
 
@@ -85,6 +85,22 @@ class Scheduler:
         self._its.error_callback(job)
 
     # -- the end -------------------------------------------------------------------------------
+
+    def stops(self, *, has_failed: bool) -> bool:
+        """Say whether it hands over nothing any more, since a job has failed, and ends when what runs has ended.
+
+        Parameters
+        ----------
+        has_failed
+            Whether it was told of a job that has failed for good, which it may have yet to take in.
+        """
+        return not self._its.keepgoing and (has_failed or bool(self.failed))
+
+    def let_go(self, set_aside: Collection[Any]) -> None:
+        """Let it take jobs for running no longer that were set aside: it ends by itself when the others have ended."""
+        with self._its._lock:  # noqa: SLF001
+            self._its.running.difference_update(set_aside)
+        self._its._open_jobs.release()  # noqa: SLF001 - it waits for this
 
     def has_nothing_but(self, set_aside: Collection[Any]) -> bool:
         """Say whether all that Snakemake takes for running was set aside, and it will not hand over anything else."""

@@ -38,6 +38,21 @@ def test_the_end_lets_what_runs_end_and_forgets_what_was_set_aside():
     assert theirs._user_kill == "graceful"
 
 
+def test_after_a_failure_it_ends_by_itself_without_what_was_set_aside():
+    ours, theirs = scheduler_of()
+    theirs.running.update({"runs", "aside"})
+    assert not ours.stops(has_failed=False)
+    assert ours.stops(has_failed=True)
+    theirs.failed.add("failed")
+    assert ours.stops(has_failed=False)
+    ours.let_go({"aside"})
+    assert ours.running == {"runs"}
+    assert theirs._open_jobs.acquire(blocking=False)
+    assert theirs._user_kill is None
+    theirs.keepgoing = True
+    assert not ours.stops(has_failed=True)
+
+
 def test_a_job_that_ended_and_was_not_taken_in_may_let_others_start():
     ours, theirs = scheduler_of()
     theirs.running.add("aside")
