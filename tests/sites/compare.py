@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 #: By name, how the plugin runs the jobs: as a local world, as ranks of one MPI world, as a planned Slurm job.
 LAUNCHERS = {
-    "local": ("--daskmpi-workers", "2", "--daskmpi-cores", "2", "--cores", "4"),
-    "mpiexec": ("--daskmpi-launcher", "mpiexec", "--daskmpi-workers", "2", "--daskmpi-cores", "2", "--cores", "4"),
+    "local": ("--daskmpi-workers", "2", "--cores", "4"),
+    "mpiexec": ("--daskmpi-launcher", "mpiexec", "--daskmpi-workers", "2", "--cores", "4"),
     "sbatch": ("--daskmpi-launcher", "sbatch"),
 }
 #: As many threads for every rule on all sides, since programs write into their output how many they had.
