@@ -280,9 +280,10 @@ class Executor(SpawningExecutor):
                 pool.close()
         gc.unfreeze()
         if self._recorder is not None:
-            if self._scheduler.is_there:
-                counts, cut_off = self._scheduler.count(len(self.dag)), self._leaving.has_begun
-                self._recorder.end(*counts, is_interrupted=cut_off)
+            # Of a run whose world did not stand there is no scheduler yet.
+            begun, total = self._scheduler.is_there, len(self.dag)
+            counts = self._scheduler.count(total) if begun else (0, total, 0)
+            self._recorder.end(*counts, is_interrupted=self._leaving.has_begun or not begun)
             self._recorder.close()
         comment, self._comment = self._comment, None
         if comment is not None:

@@ -1,22 +1,26 @@
-"""What the user reads of a job that did not succeed. Pure.
+"""What the user reads of a job that did not succeed.
 
-Runs on: rank 1.
+Runs on: rank 1. Pure, but for reading the end of the logs that a rule names.
 """
 
 from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_daskmpi.errors import printable, three_part_message
 from snakemake_executor_plugin_daskmpi.messages import JobOutcome, JobSpec, OutcomeKind, exit_text
+from snakemake_executor_plugin_daskmpi.worker.tail import tail_of
 
 #: Arbitrary; what a job takes varies from run to run.
 _HEAD_ROOM_PERCENT = 110
 
 #: What lines of a log begin with in a message.
 _OF_LOG = "    | "
+#: Lines of each log that a rule names.
+_N_LINES = 10
 
 
 def job_text(job: Any) -> str:
@@ -35,9 +39,19 @@ def text(outcome: JobOutcome, job: Any, spec: JobSpec) -> str:
         return printable(f"{_capitalized(spec.name)} was refused: {outcome.reason}")
     happened += f": {outcome.reason}." if outcome.reason else f" with {exit_text(outcome.exit_code, outcome.signal)}."
     log = os.path.relpath(outcome.log or spec.log)
-    indented = "\n".join(f"{_OF_LOG}{line}" for line in outcome.log_tail.splitlines())
-    seen = f"the end of {log}:\n{indented}" if outcome.log_tail else f"it wrote nothing to {log}."
+    tails = [(log, outcome.log_tail), *((name, tail_of(Path(name), _N_LINES)) for name in rule_logs(job))]
+    said = [f"the end of {name}:\n{_indented(tail)}" for name, tail in tails if tail]
+    seen = "\n  and ".join(said) or f"it wrote nothing to {log}."
     return three_part_message(happened, seen=seen, next_step=_next_step(outcome, job))
+
+
+def rule_logs(job: Any) -> list[str]:
+    """Return the logs that the rule of a job names; none of a group."""
+    return [] if job.is_group() else [str(log) for log in job.log]
+
+
+def _indented(lines: str) -> str:
+    return "\n".join(f"{_OF_LOG}{line}" for line in lines.splitlines())
 
 
 def line_of(text: str) -> str:

@@ -19,6 +19,8 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snakemake_executor_plugin_daskmpi.client import job_errors
+from snakemake_executor_plugin_daskmpi.messages import OutcomeKind
 from snakemake_executor_plugin_daskmpi.record.events import FILE_NAME, VERSION, Kind
 from snakemake_executor_plugin_daskmpi.resources import JobResources
 from snakemake_executor_plugin_daskmpi.snakemake_internals import lineage
@@ -232,6 +234,7 @@ class Recorder:
             "peak_pss_mb": outcome.peak_pss_mb,
             "cpu_s": round(outcome.cpu_s, 3),
             "log": outcome.log,
+            "rule_logs": [] if outcome.kind is OutcomeKind.OK else job_errors.rule_logs(job.info.job),
         }
         known = {name: value for name, value in values.items() if value}
         if outcome.exit_code is not None:

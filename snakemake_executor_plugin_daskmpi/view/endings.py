@@ -39,7 +39,7 @@ def how_it_ended(job: JobView) -> str:
     """Return how a job that is not done has ended: in which way, where and why."""
     ended = job.ended
     if job.outcome == "failed" and not job.worker:
-        return f"was refused: {plain(ended.get('reason', 'nothing is known of why'))}"
+        return f"was refused: {plain(str(ended.get('reason', 'nothing is known of why')).partition(chr(10))[0])}"
     where = f" on {plain(job.worker)}" if job.worker else ""
     return f"{_VERBS.get(job.outcome, 'failed')}{where}{_why(ended)}"
 

@@ -5,6 +5,8 @@ Runs on: wherever somebody looks at a run.
 
 from __future__ import annotations
 
+import itertools
+import os
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_daskmpi.record.events import Cause
@@ -18,7 +20,7 @@ from snakemake_executor_plugin_daskmpi.view.times import clock, span
 from snakemake_executor_plugin_daskmpi.worker.tail import tail_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from snakemake_executor_plugin_daskmpi.record.events import Reason
     from snakemake_executor_plugin_daskmpi.record.run_view import RunView
@@ -206,10 +208,23 @@ def _done(view: RunView, job: JobView, now: float, goes_on: bool) -> list[str]: 
 
 def _failed(view: RunView, job: JobView, now: float, goes_on: bool) -> list[str]:  # noqa: FBT001, ARG001
     lines = [f"It {how_it_ended(job)}", *_times(job), *_used(job)]
-    log, tail = log_text(view, job), tail_of(log_of(view.folder, job), _MOST_LOG_LINES)
-    if not tail:
-        return [*lines, f"It wrote nothing to {log}." if log else "It has no log."]
-    return [*lines, f"The end of {log}:", *(f"  | {plain(line)}" for line in tail.splitlines())]
+    if not job.worker:
+        more = str(job.ended.get("reason", "")).splitlines()[1:]  # what was seen, and what to do
+        return [*lines, *(plain(line.strip()) for line in more)]
+    tails = [(log_text(view, job), tail_of(log_of(view.folder, job), _MOST_LOG_LINES)), *_tails_of_rule(view, job)]
+    ends = [
+        [f"The end of {log}:", *(f"  | {plain(line)}" for line in tail.splitlines())] for log, tail in tails if tail
+    ]
+    if not ends:
+        return [*lines, f"It wrote nothing to {tails[0][0]}." if tails[0][0] else "It has no log."]
+    return [*lines, *itertools.chain(*ends)]
+
+
+def _tails_of_rule(view: RunView, job: JobView) -> Iterator[tuple[str, str]]:
+    """Yield the logs that its rule names, from here, with their ends: what a later run has written, too."""
+    for name in job.ended.get("rule_logs", ()):
+        log = view.folder.absolute().parents[2] / str(name)
+        yield plain(os.path.relpath(log)), tail_of(log, _MOST_LOG_LINES)
 
 
 def _left(view: RunView, job: JobView, now: float, goes_on: bool) -> list[str]:  # noqa: FBT001, ARG001

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -194,8 +195,9 @@ ENDINGS = """
 
     rule bad:
         output: "bad"
+        log: "logs/bad"
         retries: 1
-        shell: "echo 'what it says'; exit 3"
+        shell: "echo 'what it says'; echo 'what it logs' > {log}; exit 3"
 
     rule greedy:
         output: "greedy"
@@ -220,8 +222,11 @@ def test_of_an_ended_run_it_is_told_how_each_job_has_ended(workflow: Workflow, e
     assert "It failed on rank 2 with exit code 3" in text
     assert "jobs/bad/2-2.log:" in text
     assert "  | what it says" in text
+    assert "/logs/bad:\n    | what it logs" in text
+    assert "  and the end of logs/bad:\n    | what it logs" in run.text
     assert "It ran out of memory on rank 2: it took " in explain("greedy")
-    assert "It was refused: " in explain("refused")
+    text = explain("refused")
+    assert re.search(r"It was refused: .*\n  Seen: .*\n  Next: ", text), text
 
 
 def test_of_a_lost_worker_it_is_told_who_was_lost_with_it(workflow: Workflow, explain: Explain):

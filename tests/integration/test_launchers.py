@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -158,3 +159,5 @@ def test_a_run_that_is_to_grow_where_there_is_no_slurm_is_refused_before_anythin
     assert run.wait() == 1
     assert "--daskmpi-grow needs Slurm where Snakemake runs" in run.text
     assert not workflow.has("a")
+    (record,) = workflow.folder.glob(".snakemake/daskmpi/*/events.jsonl")
+    assert json.loads(record.read_text().splitlines()[-1])["event"] == "end", "it did not break off"

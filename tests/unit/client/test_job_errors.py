@@ -15,7 +15,7 @@ LOG = Path.cwd() / ".snakemake/daskmpi/run/jobs/align/17-1.log"
 SPEC = JobSpec(key="run-1", kind="align", name="rule align (jobid 17, sample=B)", log=str(LOG))
 
 
-def job(**wildcards: str) -> Any:
+def job(*, log: tuple[str, ...] = (), **wildcards: str) -> Any:
     """Return as much of a Snakemake job as a message asks for."""
     return SimpleNamespace(
         is_group=lambda: False,
@@ -23,6 +23,7 @@ def job(**wildcards: str) -> Any:
         jobid=17,
         wildcards_dict=wildcards,
         resources={"_cores": 4, "mem_mb": 2000},
+        log=log,
     )
 
 
@@ -143,3 +144,15 @@ def test_a_job_that_no_worker_took_was_refused():
 )
 def test_a_job_that_ran_out_of_something_is_told_so(kind, verb):
     assert verb in parts(outcome(kind, exit_code=1))[0]
+
+
+def test_the_end_of_a_log_that_the_rule_names_is_shown_too(tmp_path):
+    named = tmp_path / "align.log"
+    named.write_text("begun\nno such file\n")
+    said = text(outcome(exit_code=1, log_tail="CalledProcessError"), job(log=(str(named), "empty")), SPEC)
+    assert said.splitlines()[2:6] == [
+        "    | CalledProcessError",
+        f"  and the end of {named}:",
+        "    | begun",
+        "    | no such file",
+    ]

@@ -30,6 +30,7 @@ class SnakemakesJob:
     """As much of a job of Snakemake's as a record asks for; it comes after no other."""
 
     jobid = attempt = 1
+    log = ()
 
     def __init__(self, output: str) -> None:
         self.output = [output]
