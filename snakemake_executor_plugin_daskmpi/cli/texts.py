@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 DESCRIPTION = """\
-Run a whole Snakemake workflow inside one Slurm job.
+Run a whole Snakemake workflow inside one Slurm job, or on one machine.
 
   plan     show the job that a workflow would get, and start nothing
   submit   submit that job and follow it
@@ -30,7 +30,7 @@ Start here:
   snakemake-daskmpi plan
   snakemake-daskmpi submit
 
-Once that profile is there, plain 'snakemake' does what 'submit' does.
+Once that profile is there, plain 'snakemake' does what 'submit' does; without Slurm, it runs here.
 'snakemake-daskmpi VERB --help' tells more; 'snakemake --help' lists all --daskmpi-* settings.
 """
 
@@ -49,6 +49,9 @@ VERBS = {
         """\
 Show the one Slurm job that a workflow would get: the shapes of its jobs, components, walltime,
 predicted makespan and utilisation, and why.
+
+Without Slurm: how long the workflow would take on this machine, or on workers of a size that
+--daskmpi-workers, --daskmpi-cores and --daskmpi-mem-mb name.
 
 Takes the arguments of snakemake and builds the DAG as 'snakemake -n' does. Nothing is
 started or submitted, and a run that is going on in the same folder is not disturbed.

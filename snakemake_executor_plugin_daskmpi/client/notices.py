@@ -46,6 +46,8 @@ class Notes:
             if resource in offers[0].guessed and self.is_new(resource):
                 found = f"and the largest worker was found to have {offered}; such jobs get all of that"
                 flag = f"{_FLAGS[resource]} sets what there is"
+                if resource == "threads":
+                    flag += f"; --cores {offered} makes {{threads}} fit, which remains {asked} without"
                 self._logger.info(f"daskmpi: {name} asks for {resource}={asked}, {found}. {flag}.")
 
     def foreign(self, asked: Mapping[str, object], *, steered: bool) -> None:
