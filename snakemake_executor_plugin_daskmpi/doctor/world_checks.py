@@ -28,7 +28,7 @@ def world_check(world: WorldFacts) -> Check:
     cores, mem_mb = sum(rank.cores for rank in workers), sum(rank.mem_mb for rank in workers)
     seen = (
         f"{n} ranks on {counted(len(hosts_of(world.ranks)), 'host')}: scheduler, client and {n} - 2 = "
-        f"{counted(len(workers), 'worker')} with {counted(cores, 'core')}, {mem_mb} MB"
+        f"{counted(len(workers), 'worker')} with {counted(cores, 'core')}, {mem_mb} MB together"
     )
     if n != world.n_asked:
         return fail(

@@ -187,7 +187,7 @@ def test_no_mpiexec_is_no_fault():
 def test_the_world_says_how_many_workers_its_ranks_give():
     check = world_checks.world_check(world())
     assert check.verdict is OK
-    seen = "5 ranks on 4 hosts: scheduler, client and 5 - 2 = 3 workers with 12 cores, 36864 MB (srun)"
+    seen = "5 ranks on 4 hosts: scheduler, client and 5 - 2 = 3 workers with 12 cores, 36864 MB together (srun)"
     assert check.seen == seen
 
 
