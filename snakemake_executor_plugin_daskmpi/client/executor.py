@@ -224,9 +224,10 @@ class Executor(SpawningExecutor):
         # 1 and True are equal, and not the same.
         request = self._request_of(resources, tuple(type(value) for _, value in resources))
         floor = least_of(info.job, request) if spec.units else request
-        self._notes.oversized(spec.name, floor, self._offers)
-        priority, n_behind = min(int(info.job.priority), 2**31), self._chains.n_behind(info.job)
         asked = limits.asked_by(info.job, request)
+        is_theirs = self.workflow.resource_settings.cores is not None
+        self._notes.oversized(spec.name, floor, floor if is_theirs else asked, self._offers)
+        priority, n_behind = min(int(info.job.priority), 2**31), self._chains.n_behind(info.job)
         self._pool.submit(Job(spec, request, floor, priority, n_behind, info, asked))
 
     def _read_request(self, resources: tuple[tuple[str, object], ...], _types: tuple[type, ...]) -> JobResources:

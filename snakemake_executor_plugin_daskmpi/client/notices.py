@@ -5,6 +5,7 @@ Runs on: rank 1.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_daskmpi.resources import JobResources, foreign_resources, shortfalls
@@ -37,18 +38,28 @@ class Notes:
         if self.is_new(text):
             self._logger.warning(f"daskmpi: {text}")
 
-    def oversized(self, name: str, floor: JobResources, offers: Sequence[WorkerResources]) -> None:
-        """Tell that a job asks for more of a resource than the workers are assumed to have."""
-        short = [shortfalls(floor, offer) for offer in offers]
+    def oversized(self, name: str, floor: JobResources, asked: JobResources, offers: Sequence[WorkerResources]) -> None:
+        """Tell that a job asks for more of a resource than the workers are assumed to have.
+
+        Parameters
+        ----------
+        floor
+            What it has to get, of which its threads may have been cut to what workers have.
+        asked
+            What its rule says.
+        """
+        wish = replace(floor, cores=max(floor.cores, asked.cores))
+        short = [shortfalls(wish, offer) for offer in offers]
         if not short or not all(short) or not all(offer.guessed for offer in offers):
             return
-        for resource, asked, offered in min(short, key=len):
-            if resource in offers[0].guessed and self.is_new(resource):
+        for resource, wanted, offered in min(short, key=len):
+            is_theirs = resource == "threads" and floor.cores < offered  # --max-threads, say, leaves less
+            if resource in offers[0].guessed and not is_theirs and self.is_new(resource):
                 found = f"and the largest worker was found to have {offered}; such jobs get all of that"
                 flag = f"{_FLAGS[resource]} sets what there is"
-                if resource == "threads":
-                    flag += f"; --cores {offered} makes {{threads}} fit, which remains {asked} without"
-                self._logger.info(f"daskmpi: {name} asks for {resource}={asked}, {found}. {flag}.")
+                if resource == "threads" and floor.cores > offered:
+                    flag += f"; --cores {offered} makes {{threads}} fit, which remains {wanted} without"
+                self._logger.info(f"daskmpi: {name} asks for {resource}={wanted}, {found}. {flag}.")
 
     def foreign(self, asked: Mapping[str, object], *, steered: bool) -> None:
         """Tell which resources of a job have no effect here.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from snakemake_executor_plugin_daskmpi import command_line
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.launch import slurm_job
-from snakemake_executor_plugin_daskmpi.launch.local import LocalWorld, start_local_world
+from snakemake_executor_plugin_daskmpi.launch.local import LocalWorld, offers_here, start_local_world
 from snakemake_executor_plugin_daskmpi.mpi import pmi
 from snakemake_executor_plugin_daskmpi.mpi.library import mpi_library_of, pmi_type_for
 from snakemake_executor_plugin_daskmpi.mpi.pmi import NAMES
@@ -36,6 +36,7 @@ from snakemake_executor_plugin_daskmpi.slurm.inquiry import (
 from snakemake_executor_plugin_daskmpi.slurm.script.container import Container, container_command, container_environ
 from snakemake_executor_plugin_daskmpi.slurm.script.container import python_arguments as arguments_of
 from snakemake_executor_plugin_daskmpi.slurm.script.srun import Step, program_for_srun, srun_command, srun_environ
+from snakemake_executor_plugin_daskmpi.snakemake_internals.limits import cap_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,7 +87,12 @@ def launch(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> Loc
             run_under_srun(settings, allocation, before_exec)
         case "auto" if allocation is not None and not in_step(os.environ) and not allocation.is_here:
             raise _too_few_elsewhere(allocation)
-    return start_local_world(settings, dag.workflow.resource_settings.cores)
+    cores = dag.workflow.resource_settings.cores
+    offers = offers_here(settings, cores)
+    if all("threads" in offer.guessed for offer in offers):
+        # As the local executor does, to which --cores has to say how many there are.
+        cap_threads(dag, max(len(offer.cores) for offer in offers))
+    return start_local_world(settings, cores)
 
 
 def is_local(settings: Settings) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from snakemake_executor_plugin_daskmpi.errors import LaunchError
 from snakemake_executor_plugin_daskmpi.messages import exit_text
 from snakemake_executor_plugin_daskmpi.rank import dask_config, graces, job_environment, rank_log, roles, security
+from snakemake_executor_plugin_daskmpi.worker import limits
 from snakemake_executor_plugin_daskmpi.world import prefork, serve_order
 from snakemake_executor_plugin_daskmpi.world.link import Link
 from snakemake_executor_plugin_daskmpi.world.serve_order import Order, Server
@@ -24,6 +25,7 @@ from snakemake_executor_plugin_daskmpi.world.serve_order import Order, Server
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from snakemake_executor_plugin_daskmpi.resources import WorkerResources
     from snakemake_executor_plugin_daskmpi.settings.flags import Settings
 
 _log = logging.getLogger(__name__)
@@ -77,6 +79,12 @@ class LocalWorld:
         _end(self._processes)
         if self._scratch is not None:
             self._scratch.cleanup()
+
+
+def offers_here(settings: Settings, cores: int | None) -> list[WorkerResources]:
+    """Return what each worker of a local world is going to offer; the parameters are those of start_local_world."""
+    n = settings.workers or 1
+    return [limits.offer_of(settings, os.environ, limits.Share(index, n), cores) for index in range(n)]
 
 
 def start_local_world(settings: Settings, cores: int | None) -> LocalWorld:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from snakemake_executor_plugin_daskmpi import command_line
 from snakemake_executor_plugin_daskmpi.advise.recorded_runtimes import known_from_records
 from snakemake_executor_plugin_daskmpi.errors import NoSlurmError
+from snakemake_executor_plugin_daskmpi.launch.local import offers_here
 from snakemake_executor_plugin_daskmpi.launch.planned import planned
 from snakemake_executor_plugin_daskmpi.mpi import pmi
 from snakemake_executor_plugin_daskmpi.mpi.library import pmi_type_for
@@ -32,7 +33,6 @@ from snakemake_executor_plugin_daskmpi.slurm.script.script import render_script,
 from snakemake_executor_plugin_daskmpi.slurm.script.srun import Step, program_for_srun, srun_command, srun_environ
 from snakemake_executor_plugin_daskmpi.slurm.submission import chain, record, signals
 from snakemake_executor_plugin_daskmpi.slurm.submission.progress import SUBMISSION
-from snakemake_executor_plugin_daskmpi.worker import limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,9 +90,7 @@ def show_plan(settings: Settings, dag: Any, before_exec: Callable[[], None]) -> 
     try:
         plan = planned(demand, ask_site(), settings)
     except NoSlurmError:
-        n, cores = settings.workers or 1, dag.workflow.resource_settings.cores
-        offers = [limits.offer_of(settings, os.environ, limits.Share(index, n), cores) for index in range(n)]
-        plan, demand = plan_here(demand, offers)
+        plan, demand = plan_here(demand, offers_here(settings, dag.workflow.resource_settings.cores))
         text = render_here(plan, demand, forecast_of(plan, demand))
     else:
         text = render_plan(plan, demand, forecast_of(plan, demand), settings.grow)

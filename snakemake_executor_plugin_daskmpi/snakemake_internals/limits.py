@@ -1,6 +1,6 @@
 """What a rule asks for, before the limits of Snakemake's command line: --cores, --max-threads and --resources.
 
-Runs on: rank 1, when a job is handed over.
+Runs on: rank 1, before a run, and when a job is handed over.
 """
 
 from __future__ import annotations
@@ -30,6 +30,23 @@ def asked_by(job: Any, request: JobResources) -> JobResources:
     except Exception:  # noqa: BLE001 - another version of Snakemake, in which rules keep their resources otherwise
         return request
     return JobResources.of({**dict(left.items()), **cut}) if cut else request
+
+
+def cap_threads(dag: Any, most: int) -> None:
+    """Let no job have more threads than so many, as ``--max-threads`` does: also in its body's own words.
+
+    Parameters
+    ----------
+    dag
+        Snakemake's. Functions of jobs that have no more are not called again.
+    """
+    settings = dag.workflow.resource_settings
+    if settings.max_threads is not None and settings.max_threads <= most:
+        return
+    settings.max_threads = most
+    for job in dag.jobs:
+        if getattr(job, "_resources", None) is not None and job.threads > most:
+            job._resources = job._scheduler_resources = None  # noqa: SLF001
 
 
 def _number(stated: Any) -> int | None:

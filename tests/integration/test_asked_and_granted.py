@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from reported import reported_runs
@@ -19,12 +20,15 @@ SNAKEFILE = """
     rule wide:
         output: "wide"
         threads: 64
-        shell: "touch {output}"
+        shell: "echo {threads} $OMP_NUM_THREADS > {output}"
 
     rule function:
         output: "function"
         threads: lambda wildcards: 32
-        shell: "touch {output}"
+        run:
+            import os
+            with open(output[0], "w") as file:
+                print(threads, os.environ["OMP_NUM_THREADS"], file=file)
 
     rule large:
         output: "large"
@@ -61,13 +65,16 @@ def cores_and_memory(workflow: Workflow) -> dict[str, tuple[int | None, ...]]:
 
 def test_where_the_worker_was_found_to_have_less(workflow: Workflow, capsys: pytest.CaptureFixture[str]):
     workflow.write("Snakefile", SNAKEFILE)
-    workflow.start("--daskmpi-workers", "1", "--group-components", "together=3").ends_with(0)
+    started = workflow.start("--daskmpi-workers", "1", "--group-components", "together=3")
+    started.ends_with(0)
     (run,) = reported_runs(workflow)
     (worker,) = run["workers"]
     cores, mem_mb = worker["n_cores"], worker["mem_mb"]
     told = cores_and_memory(workflow)
     assert told["wide"] == (64, cores, None, None)
-    assert told["function"] == (32, cores, None, None)
+    assert told["function"] == (cores, None, None, None), "what a function says is known to Snakemake alone"
+    assert workflow.read("wide") == workflow.read("function") == f"{cores} {cores}\n", "as with local's --cores"
+    assert re.search(rf"asks for threads=\d+, and the largest worker was found to have {cores}; ", started.text)
     assert told["large"] == (1, None, 100_000_000, mem_mb)
     assert told["narrow"] == (1, None, 10, None)
     units = "core" if cores == 1 else "cores"
