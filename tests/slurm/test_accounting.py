@@ -40,6 +40,9 @@ SNAKEFILE = """\
             open("started", "w").close()
             while not os.path.exists("go"):
                 sum(range(10_000))
+            # On a loaded machine, memory is looked at each half second only.
+            for _ in range(10_000):
+                sum(range(10_000))
             open(output[0], "w").close()
     """
 #: Without MPI: a worker of a Slurm job on one node.
