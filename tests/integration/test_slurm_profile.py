@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from growing import events
 from harness import require
+from other_plugins import PLUGINS
 
 if TYPE_CHECKING:
     from harness import Workflow
-
-FOLDERS = (str(Path(__file__).parents[1] / "plugins"), os.environ.get("PYTHONPATH", ""))
-PLUGINS = {"PYTHONPATH": os.pathsep.join(filter(None, FOLDERS))}
 
 PROFILE = """
     executor: slurm
