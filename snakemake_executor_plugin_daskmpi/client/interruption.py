@@ -29,7 +29,9 @@ _came_early = False
 
 
 def remember() -> None:
-    """Remember a Ctrl-C from now on, until an executor handles signals."""
+    """Remember a Ctrl-C from now on, until an executor handles signals; forget that of an earlier run here."""
+    global _came_early  # noqa: PLW0603 - one for a process, as signals are
+    _came_early = False
     # Where it is ignored, as in the background of a script, it stays so.
     is_main = threading.current_thread() is threading.main_thread()
     if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -37,7 +39,7 @@ def remember() -> None:
 
 
 def _remember(*_: object) -> None:
-    global _came_early  # noqa: PLW0603 - one for a process, as signals are
+    global _came_early  # noqa: PLW0603
     _came_early = True
     raise KeyboardInterrupt
 

@@ -48,7 +48,7 @@ class Notes:
         asked
             What its rule says.
         """
-        wish = replace(floor, cores=max(floor.cores, asked.cores))
+        wish = replace(floor, cores=asked.cores) if asked.cores > floor.cores else floor
         short = [shortfalls(wish, offer) for offer in offers]
         if not short or not all(short) or not all(offer.guessed for offer in offers):
             return

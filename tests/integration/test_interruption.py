@@ -77,3 +77,12 @@ def test_no_alarm_is_left_that_would_kill_the_process_at_its_end():
     timer = "signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)"
     lines = [*caught("interrupt()"), f"print({timer})", "interruption.arrive()", f"print({timer})"]
     assert says(*lines) == ["interrupted", "False", "True"]
+
+
+def test_one_before_there_is_an_executor_is_of_its_run_alone():
+    lines = ["from snakemake_executor_plugin_daskmpi.client.interruption import remember"]
+    # Where tests are run in the background of a shell, it is ignored.
+    lines += ["signal.signal(signal.SIGINT, signal.default_int_handler)", "remember()"]
+    lines += caught("interrupt()") + caught("interruption.mind()")
+    assert says(*lines) == ["interrupted"] * 2
+    assert says(*lines, "remember()", "interruption.mind()", "print('another run')")[2:] == ["another run"]
